@@ -1,0 +1,47 @@
+"""The images room: from the address of one image to its pixels and its identity.
+
+It decodes JPEG, PNG, PGM, PPM, TIFF, BMP, GIF, WebP, DICOM and the rows of an npz to 8-bit RGB, by content and by the
+choices written in `POLICY`, and has a named `ImageError` for each way an image can be bad. It knows nothing of data
+sets and models.
+"""
+
+from embedkit.images.address import Address, split_address
+from embedkit.images.errors import (
+    DamagedImage,
+    EmptyFile,
+    ImageError,
+    MissingFile,
+    NoSuchPart,
+    NotAnImage,
+    NotFinite,
+    SeveralFrames,
+    TooManyPixels,
+    TruncatedImage,
+    UnreadableFile,
+    UnsupportedImage,
+)
+from embedkit.images.loading import decode, digest, frame_count, load
+from embedkit.images.policy import MAX_PIXELS, POLICY
+
+__all__ = [
+    "MAX_PIXELS",
+    "POLICY",
+    "Address",
+    "DamagedImage",
+    "EmptyFile",
+    "ImageError",
+    "MissingFile",
+    "NoSuchPart",
+    "NotAnImage",
+    "NotFinite",
+    "SeveralFrames",
+    "TooManyPixels",
+    "TruncatedImage",
+    "UnreadableFile",
+    "UnsupportedImage",
+    "decode",
+    "digest",
+    "frame_count",
+    "load",
+    "split_address",
+]

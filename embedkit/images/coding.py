@@ -1,0 +1,105 @@
+"""DICOM: how pixels are coded, checked before a decoder is let at them."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+from embedkit.images.errors import DamagedImage, TooManyPixels, TruncatedImage, UnsupportedImage
+from embedkit.images.policy import MAX_PIXELS
+
+INSTALL = 'pip install "embedkit[dicom]"'
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax whose whole data set is compressed."""
+
+_EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
+_JPEG2000_SIZE = b"\xff\x4f\xff\x51"
+
+
+def inflated(data: bytes, name: str) -> bytes:
+    """Return the same file with its data set inflated, which pydicom would do without a limit.
+
+    Raises:
+        TooManyPixels: it inflates to more than two bytes for each of `MAX_PIXELS`.
+        TruncatedImage: it ends early.
+    """
+    from pydicom.filereader import read_dataset, read_preamble
+
+    stream = BytesIO(data)
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
+    start = stream.tell()
+    if meta.get("TransferSyntaxUID") != DEFLATED.decode():
+        return data
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = inflater.decompress(data[start:], 2 * MAX_PIXELS)
+    if inflater.unconsumed_tail:
+        raise TooManyPixels(f"{name}: deflated, it hides more than {2 * MAX_PIXELS:,} bytes. Export it uncompressed.")
+    if not inflater.eof:
+        raise TruncatedImage(f"{name}: the file ends before its deflated data do. Copy it again.")
+    return data[:start].replace(DEFLATED, _EXPLICIT) + body
+
+
+def check_length(dataset: Any, frames: int, name: str) -> None:
+    """Refuse uncompressed pixels that are fewer than the header says.
+
+    Raises:
+        TruncatedImage: with how many bytes there should be.
+    """
+    if "PixelData" not in dataset:
+        return
+    # Uncompressed, two pixels of this kind share one colour: two samples each instead of three.
+    samples = 2 if dataset.PhotometricInterpretation == "YBR_FULL_422" else int(dataset.SamplesPerPixel)
+    bits = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) * frames
+    needed, held = -(-bits // 8), len(dataset.PixelData)
+    if held < needed:
+        raise TruncatedImage(
+            f"{name}: its header needs {needed:,} bytes of pixels and it has {held:,}. Copy or export it again."
+        )
+
+
+def check_codec(dataset: Any, name: str) -> None:
+    """Refuse compressed pixels that no installed package decodes.
+
+    Raises:
+        UnsupportedImage: with the package to install.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit, JPEGLSTransferSyntaxes
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise UnsupportedImage(
+            f"{name}: its pixels are coded as {syntax.name}, which is not read. Export it uncompressed."
+        ) from error
+    # Pillow offers itself for this one and decodes its 8-bit form only.
+    twelve_bits = syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8
+    if not decoder.is_available or (twelve_bits and decoder.available_plugins == ("pillow",)):
+        command = INSTALL if syntax in JPEG2000TransferSyntaxes else "pip install pylibjpeg pylibjpeg-libjpeg"
+        command = "pip install pyjpegls" if syntax in JPEGLSTransferSyntaxes else command
+        raise UnsupportedImage(
+            f"{name}: no decoder of {syntax.name} is installed. Install one ({command}), or export the file as "
+            "uncompressed DICOM."
+        )
+
+
+def check_codestream(dataset: Any, frame: int, frames: int, name: str) -> None:
+    """Refuse a JPEG 2000 stream whose own header, which its decoder believes, gives another size.
+
+    Raises:
+        DamagedImage: with both sizes.
+    """
+    from pydicom.encaps import get_frame
+
+    stream = get_frame(dataset.PixelData, frame, number_of_frames=frames)
+    at = stream.find(_JPEG2000_SIZE)
+    if at < 0:
+        return
+    right, bottom, left, top = struct.unpack_from(">4I", stream, at + 8)
+    if (right - left, bottom - top) != (dataset.Columns, dataset.Rows):
+        raise DamagedImage(
+            f"{name}: its header says {dataset.Columns} x {dataset.Rows} pixels, its JPEG 2000 stream "
+            f"{right - left} x {bottom - top}. Export it again."
+        )

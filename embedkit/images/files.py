@@ -1,0 +1,61 @@
+"""The bytes of a file, or the named reason why there are none."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from embedkit.images.errors import MissingFile, TooManyPixels, UnreadableFile
+from embedkit.images.policy import MAX_BYTES
+
+Stamp = tuple[int, int, int]
+"""Inode, size and time of change: another stamp under the same path is another file."""
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turn the operating system's refusal of a path into the `ImageError` that names it."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFile(f"{path}: there is no such file. Check the path, and what it is relative to.") from error
+    except PermissionError as error:
+        raise UnreadableFile(f"{path}: no permission to read it. Change its permissions or its owner.") from error
+    except OSError as error:
+        raise UnreadableFile(f"{path}: it cannot be read ({error.strerror or error}). Copy it again.") from error
+
+
+def look(path: str) -> Stamp:
+    """Return the stamp of a regular file without opening it.
+
+    Raises:
+        MissingFile: there is none.
+        UnreadableFile: a folder, a device, or one that the system does not let us see.
+    """
+    try:
+        with reading(path):
+            found = Path(path).stat()
+    except ValueError as error:
+        raise MissingFile(f"{path!r}: no file can have this name ({error}). Check the path.") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise UnreadableFile(f"{path}: it is a folder. Name the image files in it.")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableFile(f"{path}: it is not a regular file. Copy the image to a file first.")
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the whole file.
+
+    Raises:
+        TooManyPixels: it is larger than `MAX_BYTES`.
+        MissingFile, UnreadableFile: as `look`.
+    """
+    _, size, _ = look(path)
+    if size > MAX_BYTES:
+        raise TooManyPixels(
+            f"{path}: it has {size:,} bytes, more than the {MAX_BYTES:,} that are read. "
+            "Scale it down, cut it into tiles or store its frames one by one first."
+        )
+    with reading(path):
+        return Path(path).read_bytes()

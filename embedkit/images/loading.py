@@ -1,0 +1,113 @@
+"""An address to pixels and identity, whatever the format."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from embedkit.images import dicom, npz, raster
+from embedkit.images.address import Address, split_address
+from embedkit.images.errors import EmptyFile, ImageError, NotAnImage, UnsupportedImage
+from embedkit.images.files import Stamp, look, read_bytes, reading
+from embedkit.images.window import Pixels
+
+_ONE_FRAME = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
+
+
+def load(address: str) -> tuple[Pixels, str]:
+    """Read, identify and decode one image.
+
+    Args:
+        address: a file, or a part of one as `split_address` reads it.
+
+    Returns:
+        Its pixels, (H, W, 3) uint8 RGB, and its digest as `digest` gives it, of the same bytes.
+
+    Raises:
+        ImageError: a subclass for each way an image can be bad; no other error escapes.
+    """
+    where = split_address(address)
+    if where.array is not None:
+        row = npz.read_row(where.path, where.array, where.row, address)
+        return npz.to_rgb(row, address), npz.row_digest(row)
+    data, identity = _read(where)
+    return decode(data, where.path, where.frame), identity
+
+
+def digest(address: str) -> str:
+    """Return the identity of an image: 32 hex digits of a sha256.
+
+    Of a file's bytes; of its bytes and the fragment for a frame; of dtype, shape and bytes for a row of an npz.
+
+    Raises:
+        ImageError: the file or the row cannot be read. Whether it decodes is not asked.
+    """
+    where = split_address(address)
+    if where.array is not None:
+        return npz.row_digest(npz.read_row(where.path, where.array, where.row, address))
+    return _read(where)[1]
+
+
+def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
+    """Return the pixels of an image file, (H, W, 3) uint8 RGB, by its content and never by its name.
+
+    Args:
+        data: the bytes of the file.
+        name: what errors call it.
+        frame: which of several frames, 0-based.
+
+    Raises:
+        ImageError: a subclass for each way an image can be bad.
+    """
+    if not data:
+        raise EmptyFile(f"{name}: the file has no bytes. Copy it again.")
+    if data.startswith(b"PK\3\4"):
+        raise UnsupportedImage(
+            f"{name}: it is a zip or npz archive. Unpack a zip; name a row of an npz, such as {name}#images[0]."
+        )
+    if dicom.has_prefix(data):
+        return dicom.decode(data, name, frame)
+    try:
+        return raster.decode(data, name, frame)
+    except NotAnImage:
+        if not dicom.may_lack_prefix(data):
+            raise
+    return dicom.decode(data, name, frame)
+
+
+def frame_count(path: str) -> int:
+    """Return how many frames a file holds, from its header; 1 where it cannot be read, which loading it will say.
+
+    Files of formats that hold one frame are not opened.
+    """
+    if not split_address(path).whole or Path(path).suffix.lower() in _ONE_FRAME:
+        return 1
+    try:
+        look(path)
+        with reading(path), Path(path).open("rb") as stream:
+            head = stream.read(132)
+            stream.seek(0)
+            if not dicom.has_prefix(head):
+                frames = raster.frame_count(stream)
+                if frames is not None or not dicom.may_lack_prefix(head):
+                    return frames or 1
+                stream.seek(0)
+            return dicom.frame_count(stream, path)
+    except ImageError:
+        return 1
+
+
+def _read(where: Address) -> tuple[bytes, str]:
+    if where.frame is None:
+        data = read_bytes(where.path)
+        return data, hashlib.sha256(data).hexdigest()[:32]
+    data, hashed = _read_once(where.path, look(where.path))
+    hashed = hashed.copy()
+    hashed.update(f"#frame={where.frame}".encode())
+    return data, hashed.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: str, stamp: Stamp) -> "tuple[bytes, hashlib._Hash]":
+    """Return a file's bytes and their hash, kept for the next frame of the same file."""
+    data = read_bytes(path)
+    return data, hashlib.sha256(data)

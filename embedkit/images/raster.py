@@ -1,0 +1,145 @@
+"""The formats that Pillow decodes: JPEG, PNG, PGM and PPM, TIFF, BMP, GIF, WebP."""
+
+import struct
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from embedkit.images.errors import DamagedImage, ImageError, TooManyPixels, TruncatedImage, not_an_image, reason_of
+from embedkit.images.policy import check_size, choose_frame
+from embedkit.images.quiet import quiet
+from embedkit.images.window import Pixels, min_max, require_finite
+
+# Nothing else of Pillow's thirty formats: one of them runs Ghostscript on the file.
+_FORMATS = ("JPEG", "PNG", "PPM", "TIFF", "BMP", "GIF", "WEBP")
+
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"GIF8": "GIF",
+}
+
+# What Pillow raises on damaged files, besides its own two: collected by fuzzing.
+_DAMAGE = (OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, OverflowError)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_PHOTOMETRIC = 262
+
+
+def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
+    """Return the pixels of an image file, (H, W, 3) RGB.
+
+    Args:
+        data: the bytes of the file.
+        name: what errors call it.
+        frame: which of several frames, 0-based.
+
+    Raises:
+        NotAnImage: the bytes begin none of the formats.
+        ImageError: the subclass for what is wrong.
+    """
+    with quiet():
+        try:
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                check_size(image.width, image.height, name)
+                chosen = choose_frame(frame, _frames(image), name)
+                if chosen:
+                    image.seek(chosen)
+                    check_size(image.width, image.height, name)
+                image.load()
+                return _to_rgb(_upright(image, name), name)
+        except UnidentifiedImageError as error:
+            raise _unknown(data, name) from error
+        except Image.DecompressionBombError as error:
+            raise TooManyPixels(f"{name}: {reason_of(error)} Scale it down or cut it into tiles first.") from error
+        except _DAMAGE as error:
+            raise _damage(error, name) from error
+
+
+def frame_count(stream: BinaryIO) -> int | None:
+    """Return how many frames an image file holds, from its headers; None where Pillow cannot tell."""
+    with quiet():
+        try:
+            with Image.open(stream, formats=_FORMATS) as image:
+                return _frames(image)
+        except (*_DAMAGE, Image.DecompressionBombError):
+            return None
+
+
+def _frames(image: Image.Image) -> int:
+    # The further images in a camera's JPEG (MPO) are previews of the first.
+    return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(_orientation(image))
+    except _DAMAGE as error:
+        raise DamagedImage(
+            f"{name}: its EXIF block cannot be read ({reason_of(error)}), so which way is up is unknown. "
+            "Save the image again, or remove its metadata (exiftool -all= FILE)."
+        ) from error
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    tag = ExifTags.Base.Orientation
+    if "exif" in image.info:
+        # Parsed anew: opening a JPEG parses it too, and hides that it failed.
+        exif = Image.Exif()
+        exif.load(image.info["exif"])
+        if tag in exif:
+            return int(exif[tag])
+    return int(image.getexif().get(tag, 1))
+
+
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _wide_to_rgb(image, name)
+    if image.has_transparency_data:
+        colour = image.convert("RGBA")
+        image = Image.new("RGB", image.size)
+        image.paste(colour, mask=colour.getchannel("A"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _wide_to_rgb(image: Image.Image, name: str) -> Pixels:
+    values = np.asarray(image)
+    require_finite(values, name)
+    transparent = image.info.get("transparency")
+    gray = min_max(values, None if transparent is None else values == transparent)
+    # Pillow inverts a TIFF whose zero is white up to 8 bits only.
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+        gray = 255 - gray
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _unknown(data: bytes, name: str) -> ImageError:
+    for beginning, kind in _BEGINNINGS.items():
+        if data.startswith(beginning):
+            return DamagedImage(
+                f"{name}: it begins as a {kind}, but its header is cut short, damaged, or of a variant that "
+                "cannot be read. Copy it again; if another program opens it, save it as PNG."
+            )
+    return not_an_image(name)
+
+
+def _damage(error: Exception, name: str) -> ImageError:
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return TruncatedImage(f"{name}: the file ends before its pixels do ({reason_of(error)}). Copy it again.")
+    return DamagedImage(f"{name}: its pixels cannot be decoded ({reason_of(error)}). Copy it again, or save it as PNG.")

@@ -1,0 +1,27 @@
+"""Where the real images and weights are, for every test that needs them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable) or default)
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}: set {variable} to the folder that holds them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The real data sets, in the layouts in which they are published."""
+    return _folder("EMBEDKIT_DATA", SHARED / "data")
+
+
+@pytest.fixture(scope="session")
+def weights_root() -> Path:
+    """The real pretrained weights."""
+    return _folder("EMBEDKIT_WEIGHTS", SHARED / "weights")
