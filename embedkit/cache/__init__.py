@@ -1,0 +1,26 @@
+"""The on-disk cache: what a file is called, what is in it, how it is committed, read and verified.
+
+The format is written down in ``docs/format.md``. This room knows vectors, tables and checksums; it does not know
+what an image or a model is.
+"""
+
+from embedkit.cache.embedding_set import EmbeddingSet
+from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
+from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
+from embedkit.cache.store import Cached, Store, find, read, read_header
+
+__all__ = [
+    "FORMAT_VERSION",
+    "CacheError",
+    "Cached",
+    "DamagedCache",
+    "EmbeddingSet",
+    "ForeignCache",
+    "NotCached",
+    "Store",
+    "cache_key",
+    "canonical_json",
+    "find",
+    "read",
+    "read_header",
+]

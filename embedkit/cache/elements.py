@@ -1,0 +1,114 @@
+"""Tables and dictionaries in HDF5 after the AnnData on-disk specification.
+
+Source: the AnnData project's file format specification (encoding-type, encoding-version attributes).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+_TEXT = h5py.string_dtype("utf-8")
+
+
+def _tag(item: h5py.Group | h5py.Dataset, kind: str, version: str = "0.2.0") -> None:
+    item.attrs["encoding-type"] = kind
+    item.attrs["encoding-version"] = version
+
+
+def write_dict(parent: h5py.Group, name: str, value: Mapping[str, Any]) -> h5py.Group:
+    """Write a dictionary of text, numbers, arrays, tables and dictionaries."""
+    group = parent.create_group(name)
+    _tag(group, "dict", "0.1.0")
+    for key, item in value.items():
+        if isinstance(item, pd.DataFrame):
+            write_table(group, key, item)
+        elif isinstance(item, Mapping):
+            write_dict(group, key, item)
+        elif isinstance(item, np.ndarray):
+            _tag(group.create_dataset(key, data=item), "array")
+        elif isinstance(item, str):
+            _tag(group.create_dataset(key, data=item, dtype=_TEXT), "string")
+        else:
+            _tag(group.create_dataset(key, data=item), "numeric-scalar")
+    return group
+
+
+def write_table(parent: h5py.Group, name: str, table: pd.DataFrame, index: str | None = None) -> None:
+    """Write a table; ``index`` names the column (unique text) that AnnData takes as row names.
+
+    Text without gaps and mostly distinct is a ``string-array``, other text ``categorical`` (a gap is code -1).
+    """
+    group = parent.create_group(name)
+    _tag(group, "dataframe")
+    columns = [column for column in table.columns if column != index]
+    stored = [_stored_name(column) for column in columns]
+    group.attrs["_index"] = index or "_index"
+    group.attrs.create("column-order", stored, dtype=_TEXT, shape=(len(columns),))
+    group.attrs.create("column-names", columns, dtype=_TEXT, shape=(len(columns),))
+    if index is None:
+        _write_text(group, "_index", np.arange(len(table)).astype(str).astype(object))
+    else:
+        _write_text(group, index, table[index].to_numpy(object))
+    for column, name_there in zip(columns, stored, strict=True):
+        values = table[column]
+        if values.dtype.kind in "biuf":
+            _tag(group.create_dataset(name_there, data=values.to_numpy()), "array")
+        elif values.isna().any() or values.nunique() <= len(values) // 2:
+            _write_categories(group, name_there, values)
+        else:
+            _write_text(group, name_there, values.to_numpy(object))
+
+
+def _stored_name(column: str) -> str:
+    # HDF5 takes a slash for a path and a lone dot for the group itself.
+    return column.replace("/", "\N{FRACTION SLASH}") if column != "." else "\N{FULLWIDTH FULL STOP}"
+
+
+def _write_text(group: h5py.Group, name: str, values: np.ndarray) -> None:
+    _tag(group.create_dataset(name, data=values, dtype=_TEXT), "string-array")
+
+
+def _write_categories(parent: h5py.Group, name: str, values: pd.Series) -> None:
+    categorical = pd.Categorical(values)
+    group = parent.create_group(name)
+    _tag(group, "categorical")
+    group.attrs["ordered"] = False
+    _tag(group.create_dataset("codes", data=categorical.codes), "array")
+    _write_text(group, "categories", categorical.categories.to_numpy(object))
+
+
+def read_dict(group: h5py.Group) -> dict[str, Any]:
+    """Read what `write_dict` wrote."""
+    return {key: _read(item) for key, item in group.items()}
+
+
+def _read(item: h5py.Group | h5py.Dataset) -> Any:
+    kind = item.attrs["encoding-type"]
+    if kind == "dataframe":
+        return read_table(item)
+    if kind == "dict":
+        return read_dict(item)
+    if kind == "string":
+        return item.asstr()[()]
+    value = item[()]
+    return value.item() if kind == "numeric-scalar" else value
+
+
+def read_table(group: h5py.Group) -> pd.DataFrame:
+    """Read what `write_table` wrote: text as str with NaN for gaps, the index column (if named) first."""
+    index = str(group.attrs["_index"])
+    columns = zip(group.attrs["column-names"], group.attrs["column-order"], strict=True)
+    data = {} if index == "_index" else {index: _read_column(group[index])}
+    data |= {str(name): _read_column(group[str(stored)]) for name, stored in columns}
+    return pd.DataFrame(data, index=pd.RangeIndex(len(group[index])), columns=list(data))
+
+
+def _read_column(item: h5py.Group | h5py.Dataset) -> np.ndarray:
+    kind = item.attrs["encoding-type"]
+    if kind == "categorical":
+        categories = np.append(item["categories"].asstr()[()].astype(object), np.nan)
+        return np.asarray(categories[item["codes"][()]])
+    return np.asarray(item.asstr()[()] if kind == "string-array" else item[()])

@@ -1,0 +1,124 @@
+"""EmbeddingSet: the second of the three values, vectors with the table of their images and their provenance."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embedkit.errors import EmbedkitError
+
+
+@dataclass(frozen=True)
+class EmbeddingSet:
+    """Embeddings of one data set by one encoder.
+
+    Attributes:
+        X: the embeddings, float array of shape (n, d), as the encoder gave them (not normalised).
+        table: n rows in the order of ``X``: ``id``, ``path``, ``digest``, and the columns of the `ImageSet`.
+        provenance: ``name`` of the data set, ``encoder``, ``key``, ``dataset`` (its ``targets`` and ``facts``),
+            ``configuration`` (what the key was made of), ``version`` of embedkit that wrote it.
+        failed: the images that have no vector: ``id``, ``path``, ``reason``, ``message``.
+    """
+
+    X: np.ndarray
+    table: pd.DataFrame
+    provenance: dict[str, Any] = field(default_factory=dict)
+    failed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["id", "path", "reason", "message"]))
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or len(self.X) != len(self.table):
+            raise EmbedkitError(
+                f"X of shape {self.X.shape} does not fit a table of {len(self.table)} rows: X must be (n, d), "
+                "one row per row of the table"
+            )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __repr__(self) -> str:
+        return f"EmbeddingSet({self.name!r}, {self.encoder!r}, X {self.X.shape[0]} x {self.X.shape[1]})"
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return str(self.provenance.get("name", "arrays"))
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return str(self.provenance.get("encoder", "arrays"))
+
+    @property
+    def key(self) -> str:
+        """The key of the encoder's configuration."""
+        return str(self.provenance.get("key", ""))
+
+    @property
+    def targets(self) -> dict[str, tuple[str, ...]]:
+        """What can be predicted: name -> its columns; the first is the default."""
+        return {k: tuple(v) for k, v in self.provenance.get("dataset", {}).get("targets", {}).items()}
+
+    def select(self, rows: np.ndarray) -> "EmbeddingSet":
+        """Return the rows named by a boolean mask or by positions, in that order."""
+        return replace(self, X=self.X[rows], table=self.table.loc[rows].reset_index(drop=True))
+
+    def split(self, name: str) -> "EmbeddingSet":
+        """Return the rows of one split.
+
+        Raises:
+            EmbedkitError: there are no splits, or none of this name.
+        """
+        if "split" not in self.table:
+            raise EmbedkitError(f"{self.name} has no published split: there is no column 'split' in its table")
+        rows = (self.table["split"] == name).to_numpy()
+        if not rows.any():
+            have = ", ".join(map(str, self.table["split"].dropna().unique()))
+            raise EmbedkitError(f"{self.name} has no split '{name}': it has {have}")
+        return self.select(rows)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: np.ndarray,
+        y: Any,
+        *,
+        groups: Any = None,
+        split: Any = None,
+        ids: Any = None,
+        name: str = "arrays",
+        encoder: str = "arrays",
+    ) -> "EmbeddingSet":
+        """Build a set from plain arrays, so that a probe runs on anybody's vectors.
+
+        Args:
+            X: of shape (n, d).
+            y: labels of shape (n,), or 0/1 of shape (n, labels) or a DataFrame of such columns for a multilabel
+                target.
+            groups: of shape (n,): the patient or lesion of each row.
+            split: of shape (n,): train, val or test.
+            ids: of shape (n,), unique.
+            name: of the data set. encoder: of the encoder.
+
+        Raises:
+            EmbedkitError: lengths that differ, or ids that repeat.
+        """
+        X = np.asarray(X)
+        labels = pd.DataFrame(y) if np.ndim(y) == 2 else pd.DataFrame({"label": pd.Series(y).to_numpy()})
+        labels.columns = pd.Index([c if isinstance(c, str) else f"label:{c}" for c in labels.columns])
+        columns = {
+            "id": np.arange(len(X)).astype(str) if ids is None else ids,
+            "group": groups,
+            "split": split,
+        }
+        given = {key: np.asarray(value) for key, value in columns.items() if value is not None}
+        lengths = {"y": len(labels), **{key: len(value) for key, value in given.items()}}
+        for key, length in lengths.items():
+            if length != len(X):
+                raise EmbedkitError(f"{key} has {length} rows but X has {len(X)}")
+        table = pd.concat([pd.DataFrame(given), labels], axis=1)
+        table["id"] = table["id"].astype(str)
+        if table["id"].duplicated().any():
+            raise EmbedkitError(f"the id {table['id'][table['id'].duplicated()].iloc[0]!r} stands more than once")
+        dataset = {"targets": {"label": list(labels.columns)}, "facts": {}}
+        return cls(X, table, {"name": name, "encoder": encoder, "key": "", "dataset": dataset})

@@ -1,0 +1,175 @@
+"""A sealed HDF5 file: complete under its final name, with checksums of every byte in its user block.
+
+HDF5 leaves the first 512 bytes of a file to the user; readers skip them. The seal there holds the size, where the
+bytes of the vectors lie, the SHA-256 of all bytes behind the seal, and that of all but the vectors. The second is
+checked whenever a file is opened, because damaged HDF5 structures can send the HDF5 library into an endless loop;
+the first is checked by `verify_seal`.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import SEEK_END, BufferedReader
+from pathlib import Path
+
+import h5py
+
+from embedkit.cache.errors import DamagedCache, ForeignCache, writing_to
+from embedkit.cache.key import FORMAT_VERSION
+
+BLOCK = 512
+BULK = "X"
+_MAGIC = b"embedkit cache, format "
+_TEMPORARY = ".tmp"
+_READ = 1 << 20
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What the first 512 bytes say of the rest: sizes in bytes, checksums as hexadecimal SHA-256."""
+
+    size: int
+    bulk_at: int
+    bulk_size: int
+    whole: str
+    outside: str
+
+    def encode(self) -> bytes:
+        """Return the 512 bytes."""
+        text = f"{FORMAT_VERSION}\nsize {self.size}\nvectors {self.bulk_at} {self.bulk_size}\n"
+        text += f"sha256 {self.whole}\nsha256 without vectors {self.outside}\n"
+        return (_MAGIC + text.encode()).ljust(BLOCK, b"\0")
+
+
+def _read_seal(path: Path) -> Seal:
+    with path.open("rb") as file:
+        lines = file.read(BLOCK).rstrip(b"\0").split(b"\n")
+    try:
+        version = int(lines[0].removeprefix(_MAGIC))
+    except ValueError as error:
+        raise ForeignCache(f"{path} is not an embedkit cache, or its first {BLOCK} bytes are damaged") from error
+    if version != FORMAT_VERSION:
+        raise ForeignCache(
+            f"{path} has cache format {version}, this embedkit reads format {FORMAT_VERSION}: "
+            "extract again, or use the embedkit that wrote it"
+        )
+    try:
+        size, bulk, whole, outside = (line.split() for line in lines[1:5])
+        return Seal(int(size[1]), int(bulk[1]), int(bulk[2]), whole[1].decode("ascii"), outside[-1].decode("ascii"))
+    except (ValueError, IndexError) as error:
+        raise _damaged(path, "its seal is not readable") from error
+
+
+def _damaged(path: Path, why: object) -> DamagedCache:
+    return DamagedCache(f"{path} is damaged: {why}. Remove it (embedkit cache rm) and extract again")
+
+
+def _make_seal(path: Path, bulk_at: int, bulk_size: int) -> Seal:
+    whole, outside = hashlib.sha256(), hashlib.sha256()
+    with path.open("rb") as file:
+        size = file.seek(0, SEEK_END) - BLOCK
+        _feed(file, BLOCK, bulk_at, whole, outside)
+        _feed(file, bulk_at, bulk_at + bulk_size, whole)
+        _feed(file, bulk_at + bulk_size, size + BLOCK, whole, outside)
+    return Seal(size, bulk_at, bulk_size, whole.hexdigest(), outside.hexdigest())
+
+
+def _feed(file: BufferedReader, start: int, end: int, *hashes: "hashlib._Hash") -> None:
+    file.seek(start)
+    while start < end and (part := file.read(min(_READ, end - start))):
+        start += len(part)
+        for one in hashes:
+            one.update(part)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def sealed_file(path: Path) -> Iterator[h5py.File]:
+    """Open a new HDF5 file that gets its name only when it is complete, sealed and on the disk.
+
+    The vectors must be a dataset ``X`` of contiguous layout.
+
+    Raises:
+        CacheError: the disk is full or the folder can't be written; nothing is left under ``path``.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    with writing_to(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with h5py.File(temporary, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
+                yield file
+                at, size = file[BULK].id.get_offset(), file[BULK].id.get_storage_size()
+            with temporary.open("r+b") as plain:
+                plain.write(_make_seal(temporary, at, size).encode())
+            _fsync(temporary)
+            temporary.replace(path)
+            _fsync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left half-written in ``folder``. Call it under the lock only."""
+    for leftover in folder.glob(f".*{_TEMPORARY}"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what HDF5 says of broken bytes into a sentence.
+
+    Raises:
+        DamagedCache: the file can't be read as what it should be.
+    """
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+@contextmanager
+def open_sealed(path: Path) -> Iterator[h5py.File]:
+    """Open a sealed file for reading, after its size and all its bytes but the vectors were checked.
+
+    Raises:
+        ForeignCache: no embedkit cache, or one of another format version.
+        DamagedCache: truncated or altered outside of the vectors.
+    """
+    seal = _read_seal(path)
+    actual = path.stat().st_size
+    if actual != seal.size + BLOCK:
+        raise _damaged(path, f"{actual} bytes instead of {seal.size + BLOCK}")
+    outside = hashlib.sha256()
+    with path.open("rb") as plain:
+        _feed(plain, BLOCK, seal.bulk_at, outside)
+        _feed(plain, seal.bulk_at + seal.bulk_size, actual, outside)
+    if outside.hexdigest() != seal.outside:
+        raise _damaged(path, "its bytes do not have the checksum of its seal")
+    with reading(path):
+        # Files never change under their name, so a lock would only fail on network disks.
+        file = h5py.File(path, "r", locking=False)
+    with file:
+        yield file
+
+
+def verify_seal(path: Path) -> None:
+    """Read every byte of a sealed file and compare it with the seal.
+
+    Raises:
+        ForeignCache: no seal, or one of another format version.
+        DamagedCache: any byte differs.
+    """
+    seal = _read_seal(path)
+    with path.open("rb") as file:
+        block = file.read(BLOCK)
+    if block != _make_seal(path, seal.bulk_at, seal.bulk_size).encode():
+        raise _damaged(path, "its bytes do not have the checksum of its seal")

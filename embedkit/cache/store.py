@@ -1,0 +1,232 @@
+"""A cache file under its final name: where it is, what it holds, how it is replaced."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from embedkit.cache.elements import read_dict, read_table, write_dict, write_table
+from embedkit.cache.embedding_set import EmbeddingSet
+from embedkit.cache.errors import DamagedCache, NotCached, writing_to
+from embedkit.cache.sealed import open_sealed, reading, sealed_file, sweep
+from embedkit.cache.shards import Rows, read_shards, write_shard
+
+_BLOCK_ROWS = 4096
+_JSON = ("dataset", "configuration")
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What a cache file holds beside its vectors.
+
+    Attributes:
+        path: of the file. shape: of its ``X``, (n, d). dtype: of its ``X``.
+        table: one row per vector. failed: the ledger of the images without one.
+        files: ``size`` (bytes) and ``mtime_ns`` of each image file when it was read; 0 where not to be trusted.
+        provenance: as in `EmbeddingSet`.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    table: pd.DataFrame
+    failed: pd.DataFrame
+    files: pd.DataFrame
+    provenance: dict[str, Any]
+
+    def rows(self) -> Rows:
+        """Return the digests behind the rows of ``X``."""
+        return Rows(self.path, tuple(self.table["digest"]))
+
+
+@dataclass(frozen=True)
+class Store:
+    """The place of one (data set, encoder configuration): its final file, its shards and its lock."""
+
+    cache: Path
+    dataset: str
+    encoder: str
+    key: str
+
+    @property
+    def path(self) -> Path:
+        """The final file."""
+        return self.cache / self.dataset / f"{self.encoder}.{self.key}.h5ad"
+
+    @property
+    def shard_folder(self) -> Path:
+        """Where the shards of a run are until they are merged."""
+        return self.cache / self.dataset / ".shards" / f"{self.encoder}.{self.key}"
+
+    @contextmanager
+    def lock(self, timeout: float = -1) -> Iterator[None]:
+        """Hold the one lock of this file; the system frees it when its holder dies.
+
+        Args:
+            timeout: seconds to wait, -1 for ever.
+
+        Raises:
+            Timeout: another process holds it.
+            CacheError: the folder can't be written.
+        """
+        folder = self.path.parent
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f".{self.path.name}.lock")
+            lock.acquire(timeout=timeout)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def busy(self) -> bool:
+        """Say whether another process holds the lock now."""
+        try:
+            with self.lock(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def read(self) -> Cached | None:
+        """Return what the final file holds beside its vectors, or None where there is no file."""
+        return read_header(self.path) if self.path.exists() else None
+
+    def shards(self) -> list[Rows]:
+        """Return the shards that verify, after removing what killed writers left. Call it under the lock."""
+        for folder in (self.path.parent, self.shard_folder):
+            sweep(folder)
+        return list(read_shards(self.shard_folder))
+
+    def add_shard(self, X: np.ndarray, digests: list[str]) -> Rows:
+        """Commit vectors of shape (n, d) as a shard."""
+        return write_shard(self.shard_folder, X, digests)
+
+    def siblings(self) -> list[Path]:
+        """Return the files of other data sets with the same key: their vectors can be reused."""
+        others = self.cache.glob(f"*/{self.encoder}.{self.key}.h5ad")
+        return sorted(path for path in others if path != self.path)
+
+    def commit(
+        self,
+        table: pd.DataFrame,
+        failed: pd.DataFrame,
+        files: pd.DataFrame,
+        sources: list[Rows],
+        provenance: dict[str, Any],
+    ) -> None:
+        """Merge vectors from the sources into the final file, in the order of the table, in a stream.
+
+        Args:
+            table: one row per vector, with ``id`` and ``digest``.
+            failed: the ledger. files: as in `Cached`, one row per row of the table.
+            sources: where the vectors are; every digest of the table stands in one of them.
+            provenance: as in `EmbeddingSet`.
+
+        Raises:
+            CacheError: the disk is full or closed; the old file, if there was one, stays as it was.
+        """
+        uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
+        with writing_to(self.path.parent), sealed_file(self.path) as file:
+            file.attrs["encoding-type"] = "anndata"
+            file.attrs["encoding-version"] = "0.1.0"
+            _copy_vectors(file, table["digest"].to_numpy(object), sources)
+            write_table(file, "obs", table, index="id")
+            names = pd.DataFrame({"dimension": np.arange(file["X"].shape[1]).astype(str).astype(object)})
+            write_table(file, "var", names, index="dimension")
+            write_dict(file, "uns", uns)
+            for empty in ("layers", "obsm", "varm", "obsp", "varp"):
+                write_dict(file, empty, {})
+        shutil.rmtree(self.shard_folder, ignore_errors=True)
+
+
+def _pack(provenance: dict[str, Any]) -> dict[str, str]:
+    return {key: json.dumps(value) if key in _JSON else str(value) for key, value in provenance.items()}
+
+
+def _unpack(stored: dict[str, Any]) -> dict[str, Any]:
+    return {key: json.loads(value) if key in _JSON else value for key, value in stored.items()}
+
+
+def _copy_vectors(file: h5py.File, digests: np.ndarray, sources: list[Rows]) -> None:
+    where: dict[str, tuple[int, int]] = {}
+    for number, source in enumerate(sources):
+        for row, digest in enumerate(source.digests):
+            where.setdefault(digest, (number, row))
+    origin = np.array([where[digest] for digest in digests], dtype=np.int64).reshape(-1, 2)
+    used = [sources[number].path for number in np.unique(origin[:, 0])]
+    with open_sealed(used[0]) as first:
+        d, dtype = first["X"].shape[1], first["X"].dtype
+    X = file.create_dataset("X", (len(digests), d), dtype)
+    X.attrs["encoding-type"], X.attrs["encoding-version"] = "array", "0.2.0"
+    for start in range(0, len(digests), _BLOCK_ROWS):
+        block = origin[start : start + _BLOCK_ROWS]
+        out = np.empty((len(block), d), dtype)
+        for number in np.unique(block[:, 0]):
+            mine = np.flatnonzero(block[:, 0] == number)
+            wanted, back = np.unique(block[mine, 1], return_inverse=True)
+            path = sources[number].path
+            with open_sealed(path) as source, reading(path):
+                out[mine] = _take(source["X"], wanted)[back]
+        X[start : start + len(block)] = out
+
+
+def _take(X: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    # HDF5 picks scattered rows one at a time; reading a dense stretch and picking in memory is far quicker.
+    dense = last - first <= 4 * len(rows)
+    taken: np.ndarray = X[first:last][rows - first] if dense else X[rows]
+    return taken
+
+
+def read_header(path: Path) -> Cached:
+    """Return everything a cache file holds but its vectors.
+
+    Raises:
+        ForeignCache, DamagedCache: see `open_sealed`.
+    """
+    with open_sealed(path) as file, reading(path):
+        uns = read_dict(file["uns"])
+        return Cached(
+            path=path,
+            shape=tuple(file["X"].shape),
+            dtype=file["X"].dtype,
+            table=read_table(file["obs"]),
+            failed=uns["failed"],
+            files=uns["files"],
+            provenance=_unpack(uns["embedkit"]),
+        )
+
+
+def read(path: Path) -> EmbeddingSet:
+    """Read a cache file whole, vectors as float32 of shape (n, d).
+
+    Raises:
+        NotCached: there is no such file.
+        ForeignCache, DamagedCache: see `open_sealed`.
+    """
+    if not path.exists():
+        raise NotCached(f"there is no cache file {path}")
+    header = read_header(path)
+    with open_sealed(path) as file, reading(path):
+        X = file["X"].astype(np.float32)[()]
+    if len(X) != len(header.table):
+        raise DamagedCache(f"{path} is damaged: {len(X)} vectors for {len(header.table)} rows")
+    return EmbeddingSet(X, header.table, header.provenance, header.failed)
+
+
+def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
+    """Return the cache files that fit, sorted by name."""
+    return sorted(path for path in cache.glob(f"{dataset}/*.h5ad") if _fits(path, encoder, key))
+
+
+def _fits(path: Path, encoder: str, key: str) -> bool:
+    name, _, its_key = path.stem.rpartition(".")
+    return encoder in ("*", name) and key in ("*", its_key)

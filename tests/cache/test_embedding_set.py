@@ -1,0 +1,49 @@
+"""EmbeddingSet from anybody's arrays."""
+
+import numpy as np
+import pytest
+
+from embedkit import EmbeddingSet, EmbedkitError
+
+
+def test_from_arrays_keeps_what_it_was_given() -> None:
+    X = np.arange(12.0).reshape(4, 3)
+    made = EmbeddingSet.from_arrays(X, ["a", "b", "a", "b"], groups=[1, 1, 2, 2], split=["train"] * 3 + ["test"])
+    assert made.table["label"].tolist() == ["a", "b", "a", "b"]
+    assert made.targets == {"label": ("label",)}
+    test = made.split("test")
+    np.testing.assert_array_equal(test.X, X[3:])
+    assert test.table["group"].tolist() == [2]
+    assert test.table.index.tolist() == [0]
+
+
+def test_from_arrays_takes_multilabel_targets() -> None:
+    made = EmbeddingSet.from_arrays(np.zeros((2, 3)), [[0, 1], [1, 1]])
+    assert made.targets == {"label": ("label:0", "label:1")}
+    assert made.table["label:1"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": [0]}, "y has 1 rows but X has 2"),
+        ({"y": [0, 1], "groups": [1, 2, 3]}, "groups? has 3 rows but X has 2"),
+        ({"y": [0, 1], "ids": ["a", "a"]}, "'a' stands more than once"),
+    ],
+)
+def test_lengths_and_ids_are_checked(arguments: dict[str, list[object]], message: str) -> None:
+    with pytest.raises(EmbedkitError, match=message):
+        EmbeddingSet.from_arrays(np.zeros((2, 3)), **arguments)
+
+
+def test_a_flat_array_is_refused() -> None:
+    with pytest.raises(EmbedkitError, match=r"X must be \(n, d\)"):
+        EmbeddingSet.from_arrays(np.zeros(2), [0, 1])
+
+
+def test_an_unknown_split_lists_what_there_is() -> None:
+    made = EmbeddingSet.from_arrays(np.zeros((2, 1)), [0, 1], split=["train", "test"])
+    with pytest.raises(EmbedkitError, match="no split 'val': it has train, test"):
+        made.split("val")
+    with pytest.raises(EmbedkitError, match="no published split"):
+        EmbeddingSet.from_arrays(np.zeros((2, 1)), [0, 1]).split("train")

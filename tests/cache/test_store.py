@@ -1,0 +1,145 @@
+"""Shards, merge, resume and reading."""
+
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from embedkit.cache import DamagedCache, NotCached, Store, find, read, read_header
+from tests.cache.conftest import PROVENANCE, commit, digest_of, no_failures, stamps, table_of, vectors
+
+
+def test_the_merge_follows_the_table_not_the_shards(committed: Store) -> None:
+    embeddings = read(committed.path)
+    numbers = [3, 11, 0, 7, 7, 5]
+    np.testing.assert_array_equal(embeddings.X, vectors(numbers))
+    pd.testing.assert_frame_equal(embeddings.table, table_of(numbers))
+    assert embeddings.provenance == PROVENANCE
+    assert embeddings.targets == {"label": ("label",)}
+    assert not committed.shard_folder.exists()
+
+
+def test_a_second_commit_takes_vectors_from_the_file_and_new_shards(committed: Store) -> None:
+    with committed.lock():
+        committed.add_shard(vectors([20, 21]), [digest_of(20), digest_of(21)])
+        current = committed.read()
+        assert current is not None
+        numbers = [21, 5, 20, 3]
+        sources = [current.rows(), *committed.shards()]
+        committed.commit(table_of(numbers), no_failures(), stamps(4), sources, PROVENANCE)
+    np.testing.assert_array_equal(read(committed.path).X, vectors(numbers))
+
+
+def test_a_large_merge_crosses_blocks(store: Store) -> None:
+    rng = np.random.default_rng(0)
+    numbers = list(range(9000))
+    with store.lock():
+        for start in range(0, 9000, 3000):
+            some = numbers[start : start + 3000]
+            store.add_shard(vectors(some), [digest_of(n) for n in some])
+    order = rng.permutation(9000).tolist()
+    commit(store, order)
+    np.testing.assert_array_equal(read(store.path).X, vectors(order))
+
+
+def test_half_precision_stays_half_on_disk_and_is_read_as_float32(store: Store) -> None:
+    with store.lock():
+        store.add_shard(vectors([1, 2]).astype(np.float16), [digest_of(1), digest_of(2)])
+    commit(store, [2, 1])
+    header = read_header(store.path)
+    assert (header.shape, header.dtype) == ((2, 5), np.float16)
+    embeddings = read(store.path)
+    assert embeddings.X.dtype == np.float32
+    np.testing.assert_array_equal(embeddings.X, vectors([2, 1]).astype(np.float16))
+
+
+def test_a_damaged_shard_is_dropped_and_the_others_kept(store: Store) -> None:
+    with store.lock():
+        good = store.add_shard(vectors([1]), [digest_of(1)])
+        bad = store.add_shard(vectors([2]), [digest_of(2)])
+        content = bytearray(bad.path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        bad.path.write_bytes(content)
+        (store.shard_folder / ".half.h5.99.tmp").write_bytes(b"half")
+        (store.shard_folder / "text.h5").write_text("not a shard")
+        assert store.shards() == [good]
+        assert [path.name for path in store.shard_folder.iterdir()] == [good.path.name]
+
+
+def test_anndata_reads_the_file(committed: Store) -> None:
+    anndata = pytest.importorskip("anndata")
+    adata = anndata.read_h5ad(committed.path)
+    np.testing.assert_array_equal(adata.X, vectors([3, 11, 0, 7, 7, 5]))
+    assert list(adata.obs["path"]) == list(table_of([0] * 6)["path"])
+    assert adata.uns["embedkit"]["encoder"] == "enc"
+    assert len(adata.uns["failed"]) == 0
+    assert list(adata.var_names) == list("01234")
+
+
+def test_h5py_alone_reads_the_file(committed: Store) -> None:
+    import h5py
+
+    with h5py.File(committed.path) as file:
+        assert file.attrs["encoding-type"] == "anndata"
+        assert file["X"].shape == (6, 5)
+        assert file["obs/count"][:].tolist() == list(range(6))
+
+
+def test_a_truncated_file_says_so(committed: Store) -> None:
+    content = committed.path.read_bytes()
+    committed.path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedCache, match=r"damaged: \d+ bytes instead of \d+.*embedkit cache rm"):
+        read(committed.path)
+
+
+def test_zeroed_stretches_never_give_an_unnamed_error(committed: Store) -> None:
+    content = committed.path.read_bytes()
+    damaged = 0
+    for start in range(512, len(content) - 64, 997):
+        committed.path.write_bytes(content[:start] + b"\0" * 64 + content[start + 64 :])
+        try:
+            read(committed.path)
+        except DamagedCache:
+            damaged += 1
+    assert damaged > 0
+
+
+def test_an_absent_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NotCached, match="no cache file"):
+        read(tmp_path / "none.h5ad")
+
+
+def test_find_by_name_takes_whole_names_only(tmp_path: Path) -> None:
+    for name in ("a/resnet50.00aa.h5ad", "a/resnet50-v1.00aa.h5ad", "b/timm-resnet50.a1.00aa.h5ad"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.name for p in find(tmp_path, "a", "resnet50")] == ["resnet50.00aa.h5ad"]
+    assert [p.name for p in find(tmp_path, encoder="timm-resnet50.a1")] == ["timm-resnet50.a1.00aa.h5ad"]
+    assert len(find(tmp_path)) == 3
+
+
+def test_siblings_are_files_of_other_sets_with_the_same_key(committed: Store) -> None:
+    other = Store(committed.cache, "other", committed.encoder, committed.key)
+    assert other.siblings() == [committed.path]
+    assert committed.siblings() == []
+    assert Store(committed.cache, "other", committed.encoder, "0" * 16).siblings() == []
+
+
+def _hold(store: Store, held: "multiprocessing.synchronize.Event", end: "multiprocessing.synchronize.Event") -> None:
+    with store.lock():
+        held.set()
+        end.wait(30)
+
+
+def test_the_lock_is_seen_by_another_process_and_freed_by_its_death(store: Store) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, end = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(store, held, end))
+    holder.start()
+    assert held.wait(60)
+    assert store.busy()
+    holder.kill()
+    holder.join()
+    assert not store.busy()
