@@ -1,0 +1,24 @@
+"""Published data sets and a user's own images as one value: an `ImageSet`, a named table with one row per image.
+
+The catalog is data (catalog.toml); a reader per published layout turns files into that table, without decoding a
+pixel. A set is read where it lies, or fetched with its publisher's checksum where anyone may.
+"""
+
+from embedkit.datasets.card import DatasetCard, OpenFile
+from embedkit.datasets.catalog import catalog
+from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.open import dataset_name, open_dataset
+from embedkit.datasets.places import DatasetNotFound, data_root, locate, state
+
+__all__ = [
+    "DatasetCard",
+    "DatasetNotFound",
+    "ImageSet",
+    "OpenFile",
+    "catalog",
+    "data_root",
+    "dataset_name",
+    "locate",
+    "open_dataset",
+    "state",
+]

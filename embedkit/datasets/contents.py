@@ -1,0 +1,27 @@
+"""Contents: what a reader found in a folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from embedkit.datasets.card import DatasetCard
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The table of an `ImageSet` whose paths are relative to the folder that was read, and what else is known.
+
+    Attributes:
+        targets: where the card can't tell them, as in `ImageSet`.
+        facts: what the reader saw, beside the facts of the card.
+    """
+
+    table: pd.DataFrame
+    targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+Reader = Callable[[DatasetCard, Path], Contents]

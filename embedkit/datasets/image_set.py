@@ -1,0 +1,38 @@
+"""ImageSet: the first of the three values, a named table with one row per image."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set before any pixel is read.
+
+    Attributes:
+        name: the name of its cache folder, such as ``ham10000``.
+        root: the folder that ``table.path`` is relative to.
+        table: one row per image in a fixed order, with a 0..n-1 index. Always ``id`` (unique str) and
+            ``path`` (str, an address as in `embedkit.images`); ``label`` where the default target is one
+            column; ``split`` (train, val or test) and ``group`` (patient or lesion, str) where the set has
+            them; then every column of metadata the publisher gives. A missing value is NaN.
+        targets: what can be predicted: name -> its columns. One column is a multiclass label, several are
+            the 0/1 columns of a multilabel target. The first is the default.
+        facts: what is known of the set and travels with its embeddings: licence, citation, homepage,
+            modality, resolution, what ``group`` means.
+    """
+
+    name: str
+    root: Path
+    table: pd.DataFrame
+    targets: dict[str, tuple[str, ...]]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def addresses(self) -> list[str]:
+        """Return where each image is: root joined with its path, in the order of the table."""
+        return [str(self.root / path) for path in self.table["path"]]

@@ -1,0 +1,97 @@
+"""What a user writes -> an `ImageSet`: a name of the catalog, ``folder:PATH`` or ``csv:PATH``."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from embedkit.datasets.card import DatasetCard
+from embedkit.datasets.catalog import canonical, catalog
+from embedkit.datasets.contents import Contents
+from embedkit.datasets.fetch import fetch as fetch_files
+from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.layouts import READERS
+from embedkit.datasets.layouts.folder import read_folder
+from embedkit.datasets.layouts.table import read_csv
+from embedkit.datasets.places import absolute, data_root, locate, not_found
+from embedkit.errors import EmbedkitError, unknown_name
+
+_OWN = ("folder", "csv")
+
+
+def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> ImageSet:
+    """Open a data set without reading a pixel.
+
+    Args:
+        spec: a name of the catalog, ``folder:PATH`` or ``csv:PATH``.
+        root: for a name, the folder of all sets (default EMBEDKIT_DATA, else ./data); for ``csv:``, what its paths
+            are relative to (default the folder of the CSV).
+        fetch: whether a set that is absent and open to all may be fetched.
+
+    Raises:
+        DatasetNotFound: the set is not on this machine, and is not to be fetched.
+        EmbedkitError: the name is unknown, fetching failed, or the files are not what they should be.
+    """
+    own = _own(spec)
+    if own is None:
+        return _from_catalog(_card(spec), data_root(root), fetch)
+    scheme, path = own
+    name = dataset_name(spec)
+    if scheme == "folder":
+        return _image_set(name, path, read_folder(path), {})
+    base = absolute(root) if root else path.parent
+    return _image_set(name, base, read_csv(path, base), {})
+
+
+def dataset_name(spec: str) -> str:
+    """Return the name of a set's cache folder, without opening anything.
+
+    Raises:
+        EmbedkitError: the name is unknown.
+    """
+    own = _own(spec)
+    if own is None:
+        return _card(spec).name
+    scheme, path = own
+    path = path.resolve()
+    slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme == "csv" else path.name).lower()).strip("-")
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
+
+
+def _own(spec: str) -> tuple[str, Path] | None:
+    """Return scheme and absolute path where `spec` names a user's own set."""
+    scheme, colon, path = spec.partition(":")
+    if not colon or scheme not in _OWN:
+        return None
+    if not path.strip() or "\0" in path:
+        raise EmbedkitError(f"'{spec}' names nothing: write the path after it, as in {scheme}:scans.")
+    return scheme, absolute(path)
+
+
+def _card(spec: str) -> DatasetCard:
+    name = canonical(spec)
+    if name is None:
+        also = "`embedkit datasets` lists all names; your own images are folder:PATH or csv:PATH."
+        raise unknown_name("dataset", spec, catalog(), also)
+    return catalog()[name]
+
+
+def _from_catalog(card: DatasetCard, root: Path, fetch: bool) -> ImageSet:
+    place = locate(card, root)
+    if place is None:
+        if not (fetch and card.files):
+            raise not_found(card, root)
+        place = root / card.name
+        fetch_files(card, place)
+    return _image_set(card.name, place, READERS[card.layout](card, place), card.facts(), card.targets)
+
+
+def _image_set(
+    name: str,
+    root: Path,
+    contents: Contents,
+    facts: dict[str, object],
+    targets: dict[str, tuple[str, ...]] | None = None,
+) -> ImageSet:
+    return ImageSet(name, root, contents.table, targets or contents.targets, {**facts, **contents.facts})

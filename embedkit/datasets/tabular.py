@@ -1,0 +1,121 @@
+"""Text tables as people write them: comma, semicolon or tab, UTF-8, UTF-16 or Latin-1, every cell as written."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from embedkit.errors import EmbedkitError
+
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d*)?([eE][+-]?\d{1,2})?")
+_NOT_A_NUMBER = frozenset({"", "NA", "N/A", "NaN", "nan"})
+
+
+def read_rows(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    """Read a table as text.
+
+    Returns:
+        One column per named column of the file, every cell the str that is written there (``""`` where it is
+        empty); the index is the line at which the row starts.
+
+    Raises:
+        EmbedkitError: the file is absent, empty, no text, malformed, or lacks a required column.
+    """
+    records = list(_records(path, read_text(path)))
+    if not records:
+        raise EmbedkitError(f"{path} is empty: it needs a header with {_listing(required)}, then one row per image.")
+    header = [name.strip() for name in records[0][1]]
+    _check_header(path, header, required)
+    for line, cells in records:
+        if len(cells) != len(header):
+            raise EmbedkitError(
+                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}. "
+                "A cell that holds the separator needs double quotes around it."
+            )
+    if len(records) == 1:
+        raise EmbedkitError(f"{path} has a header and no rows: add one row per image.")
+    lines, rows = zip(*records[1:], strict=True)
+    table = pd.DataFrame(list(rows), columns=header, index=list(lines), dtype=object)
+    # Without a name a column is the row number that a program wrote, not the user's.
+    return table[[name for name in header if name]]
+
+
+def as_text(cells: pd.Series) -> pd.Series:
+    """Return cells exactly as written; only an empty one is missing ("NA" and "None" are legal names)."""
+    return cells.where(cells != "", np.nan)
+
+
+def typed(cells: pd.Series) -> pd.Series:
+    """Return a metadata column as numbers where every cell is one (or missing), else as text.
+
+    A column with a number such as ``007``, or with one too long for a float, is text: it names something.
+    """
+    if all(_INTEGER.fullmatch(cell) for cell in cells):
+        return cells.astype("int64")
+    given = [cell for cell in cells if cell not in _NOT_A_NUMBER]
+    if given and all(_NUMBER.fullmatch(cell) for cell in given):
+        return cells.mask(cells.isin(_NOT_A_NUMBER), "nan").astype("float64")
+    return as_text(cells)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, UTF-16 or Latin-1, without a byte order mark.
+
+    Raises:
+        EmbedkitError: the file can't be read, or is not text.
+    """
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise EmbedkitError(f"{path} is a folder, not a table. For a folder of images write folder:{path}.") from error
+    except OSError as error:
+        raise EmbedkitError(f"can't read {path}: {error.strerror}. Check the path and its permissions.") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not wide and b"\0" in data:
+        raise EmbedkitError(f"{path} is not a text file (a spreadsheet?): save it as CSV, UTF-8.")
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        # Every byte is a letter of Latin-1, so this can't fail; it is what older spreadsheets write.
+        return data.decode("latin-1")
+
+
+def _delimiter(text: str) -> str:
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line at which a record starts, and its cells; blank lines are no records."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise EmbedkitError(f"{path}, line {line}: {error}. Check the quotes there.") from error
+
+
+def _check_header(path: Path, header: list[str], required: Sequence[str]) -> None:
+    names = [name for name in header if name]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise EmbedkitError(f"{path} has the column {_listing(twice)} twice: rename one.")
+    for name in required:
+        if name not in names:
+            folded = {other.lower(): other for other in names}
+            close = get_close_matches(name, folded, n=1, cutoff=0.5)
+            hint = f" Is '{folded[close[0]]}' meant? Then rename it." if close else ""
+            raise EmbedkitError(f"{path} has no column '{name}': its columns are {_listing(names)}.{hint}")
+
+
+def _listing(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"

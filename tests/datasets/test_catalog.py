@@ -1,0 +1,95 @@
+import re
+
+import pytest
+
+from embedkit.datasets import DatasetCard, catalog
+from embedkit.datasets.catalog import canonical
+from embedkit.datasets.layouts import READERS
+
+MEDMNIST = [
+    *("pathmnist", "chestmnist", "dermamnist", "octmnist", "pneumoniamnist", "retinamnist"),
+    *("breastmnist", "bloodmnist", "tissuemnist", "organamnist", "organcmnist", "organsmnist"),
+]
+ALL = list(catalog().values())
+
+
+def test_holds_the_named_sets_and_every_size_of_medmnist() -> None:
+    sizes = {f"{name}{size}" for name in MEDMNIST for size in ("", "-64", "-128", "-224")}
+    assert set(catalog()) == {"ham10000", "isic2018", "chest-xray", "mini-mias", "hei-med"} | sizes
+
+
+@pytest.mark.parametrize("card", ALL, ids=lambda card: card.name)
+def test_every_card_is_complete(card: DatasetCard) -> None:
+    assert card.layout in READERS
+    for value in (card.title, card.modality, card.licence, card.citation, card.get, card.resolution):
+        assert value
+    assert card.homepage.startswith(("https://", "http://"))
+    assert card.marks
+    assert card.targets
+    assert all(columns for columns in card.targets.values())
+    assert sum(card.counts.values()) > 100
+    assert set(card.counts) <= {"train", "val", "test", "all"}
+
+
+@pytest.mark.parametrize("card", [card for card in ALL if card.layout == "medmnist"], ids=lambda card: card.name)
+def test_every_medmnist_card_can_be_fetched(card: DatasetCard) -> None:
+    base, _, size = card.name.partition("-")
+    (file,) = card.files
+    assert file.name == (f"{base}_{size}.npz" if size else f"{base}.npz")
+    assert file.url == f"https://zenodo.org/records/10519652/files/{file.name}?download=1"
+    assert re.fullmatch(r"[0-9a-f]{32}", file.md5)
+    assert card.resolution == int(size or 28)
+    assert not card.login
+    assert len(card.classes or next(iter(card.targets.values()))) == len(set(card.classes or card.targets["finding"]))
+
+
+def test_checksums_are_all_different() -> None:
+    sums = [file.md5 for card in ALL for file in card.files]
+    assert len(sums) == len(set(sums)) == 48
+
+
+def test_medmnist_has_as_many_images_as_its_paper_says() -> None:
+    # Yang et al. 2023, Table 2: 708,069 2D images. Release 3 dropped 20, 77 and 10 of the three organ sets.
+    assert sum(sum(catalog()[name].counts.values()) for name in MEDMNIST) == 708_069 - 20 - 77 - 10
+
+
+def test_facts_of_single_cards() -> None:
+    assert catalog()["pneumoniamnist-224"].files[0].md5 == "d6a3c71de1b945ea11211b03746c1fe1"
+    assert catalog()["pneumoniamnist"].files[0].md5 == "28209eda62fecd6e6a2d98b1501bb15f"
+    assert catalog()["breastmnist"].classes == ("malignant", "normal, benign")
+    assert catalog()["chestmnist-64"].targets["finding"][0] == "atelectasis"
+    assert len(catalog()["chestmnist"].targets["finding"]) == 14
+    assert catalog()["dermamnist-128"].licence == "CC BY-NC 4.0"
+    assert "lesions" in catalog()["dermamnist"].notes[0]
+    assert list(catalog()["mini-mias"].targets) == ["tissue", "abnormal", "abnormality", "severity"]
+
+
+def test_related_sets_exist_and_know_each_other() -> None:
+    for card in ALL:
+        for other in card.related:
+            assert card.name in catalog()[other].related
+        assert card.name not in card.related
+    assert {"chest-xray", "pneumoniamnist", "pneumoniamnist-224"} <= set(catalog()["pneumoniamnist-64"].related)
+    assert "dermamnist-224" in catalog()["ham10000"].related
+    assert catalog()["isic2018"].related == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("chest_xray", "chest-xray"),
+        (" HAM10000 ", "ham10000"),
+        ("pneumoniamnist_64", "pneumoniamnist-64"),
+        ("pneumoniamnist-28", "pneumoniamnist"),
+        ("PneumoniaMNIST_28", "pneumoniamnist"),
+        ("pneumonia", None),
+        ("", None),
+    ],
+)
+def test_canonical_names(written: str, name: str | None) -> None:
+    assert canonical(written) == name
+
+
+def test_a_caller_cannot_spoil_the_catalog() -> None:
+    catalog().clear()
+    assert len(catalog()) == 53
