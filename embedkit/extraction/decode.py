@@ -1,0 +1,97 @@
+"""Images from disk to pixels of the encoder's size, in worker processes that never import torch."""
+
+import signal
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedkit import images
+from embedkit.encoders import Preprocessing
+from embedkit.errors import EmbedkitError
+
+# A pool takes about half a second to start, which a few images are not worth.
+_WORTH_A_POOL = 64
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that can't be read, and why."""
+
+    row: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A stretch of rows: those that could be read, with pixels (n, size, size, 3) uint8 and digests; and the rest."""
+
+    rows: list[int]
+    pixels: np.ndarray
+    digests: list[str]
+    failures: list[Failure]
+
+
+def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing) -> Decoded:
+    """Read and preprocess the images at ``addresses``."""
+    done: list[int] = []
+    pixels, digests, failures = [], [], []
+    for row, address in zip(rows, addresses, strict=True):
+        try:
+            image, digest = images.load(address)
+            pixels.append(preprocessing.apply(image))
+        except images.ImageError as error:
+            failures.append(Failure(row, error.reason, str(error)))
+        except MemoryError:
+            failures.append(Failure(row, "memory", f"{address}: not enough memory to decode it"))
+        else:
+            done.append(row)
+            digests.append(digest)
+    size = preprocessing.size
+    stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)
+    return Decoded(done, stacked, digests, failures)
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C goes to the whole process group; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def decoded(
+    rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing, *, workers: int, batch: int
+) -> Generator[Decoded, None, None]:
+    """Yield all rows in order, decoded ahead of their use by ``workers`` processes (0: by this one).
+
+    At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set.
+
+    Raises:
+        EmbedkitError: a worker died.
+    """
+    tasks = [(rows[i : i + batch], addresses[i : i + batch]) for i in range(0, len(rows), batch)]
+    if workers == 0 or len(rows) < _WORTH_A_POOL:
+        for task in tasks:
+            yield decode_rows(*task, preprocessing)
+        return
+
+    from loky import ProcessPoolExecutor
+    from loky.process_executor import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupts)
+    flying: deque[Future[Decoded]] = deque()
+    try:
+        for task in tasks:
+            flying.append(pool.submit(decode_rows, *task, preprocessing))
+            if len(flying) > 2 * workers:
+                yield flying.popleft().result()
+        while flying:
+            yield flying.popleft().result()
+    except BrokenProcessPool as error:
+        raise EmbedkitError(
+            "a decoding process was killed, most likely for want of memory. What was done is kept: "
+            "run the same command again, with --workers 1 if it happens again"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)

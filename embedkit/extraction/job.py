@@ -1,0 +1,94 @@
+"""A job: one data set and one encoder, with the key of what will come of them, known without loading a model."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedkit import encoders, images
+from embedkit._version import __version__
+from embedkit.cache import Store, cache_key
+from embedkit.datasets import ImageSet
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `extract` needs of an encoder.
+
+    Attributes:
+        encoder: its name, safe in a file name.
+        configuration: everything that changes a vector; its hash is the key.
+        preprocessing: what is done to the pixels of an image before they are batched.
+        dtype: in which its vectors are stored.
+        device: where it runs.
+        load: builds the encoder; called only when there is something to embed.
+    """
+
+    encoder: str
+    configuration: dict[str, Any]
+    preprocessing: encoders.Preprocessing
+    dtype: np.dtype[Any]
+    device: str
+    load: Callable[[], encoders.Encoder]
+
+    @property
+    def key(self) -> str:
+        """The key of the cache file."""
+        return cache_key(self.configuration)
+
+    def store(self, cache: Path, dataset: str) -> Store:
+        """Return the place of its vectors of a data set."""
+        return Store(cache, dataset, self.encoder, self.key)
+
+    def provenance(self, dataset: ImageSet) -> dict[str, Any]:
+        """Return what the cache file says of its making."""
+        return {
+            "name": dataset.name,
+            "encoder": self.encoder,
+            "key": self.key,
+            "configuration": self.configuration,
+            "dataset": json.loads(json.dumps({"targets": dataset.targets, "facts": dataset.facts})),
+            "version": __version__,
+        }
+
+
+def prepare(
+    model: str,
+    *,
+    weights: Path | None = None,
+    weights_folder: Path | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    fetch: bool = True,
+) -> Job:
+    """Find the encoder and its weights and say what the key of its vectors is, without importing torch.
+
+    Args:
+        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
+        weights: the file to take. weights_folder: where to look first, else ``EMBEDKIT_WEIGHTS``.
+        precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it.
+        device: ``cpu`` or ``cuda``. fetch: whether a hub may be asked.
+
+    Raises:
+        EmbedkitError: unknown model, or its weights can't be found.
+    """
+    card = encoders.resolve(model)
+    found = encoders.find_weights(card, weights, weights_folder, fetch)
+    chosen = precision or encoders.default_precision(card)
+    where = device or encoders.default_device()
+    configuration = {
+        "encoder": encoders.configuration(card, encoders.weights_digest(found.path), chosen),
+        "decoder": images.POLICY,
+        "focus": None,
+    }
+    return Job(
+        encoder=card.slug,
+        configuration=configuration,
+        preprocessing=card.preprocessing,
+        dtype=np.dtype(np.float16 if chosen == "bf16" else np.float32),
+        device=where,
+        load=lambda: encoders.load_encoder(card, found, chosen, where),
+    )

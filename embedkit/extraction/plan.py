@@ -1,0 +1,89 @@
+"""What is known of each image before any is decoded: its digest, and whether a vector of it exists."""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embedkit import images
+from embedkit.cache import Cached
+from embedkit.datasets import ImageSet
+from embedkit.errors import EmbedkitError
+
+# A file changed again within the clock's grain would keep its time stamp, so a fresh stamp proves nothing.
+_FRESH_NS = 2_000_000_000
+_READERS = 8
+
+
+def canonical_table(dataset: ImageSet) -> pd.DataFrame:
+    """Return the table as a cache gives it back: text as str with NaN for gaps, numbers as 64 bit.
+
+    Raises:
+        EmbedkitError: a column bears a name that the cache needs.
+    """
+    if "digest" in dataset.table:
+        raise EmbedkitError(f"{dataset.name} has a column 'digest', which is embedkit's own: rename it")
+    columns: dict[Any, Any] = {}
+    for name, values in dataset.table.items():
+        kind = values.dtype.kind
+        if kind in "iu":
+            columns[name] = values.astype(np.int64)
+        elif kind == "f":
+            columns[name] = values.astype(np.float64)
+        elif kind == "b":
+            columns[name] = values
+        else:
+            columns[name] = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
+    return pd.DataFrame(columns).astype({name: object for name, c in columns.items() if c.dtype.kind not in "iufb"})
+
+
+def file_stamps(addresses: Sequence[str]) -> pd.DataFrame:
+    """Return ``size`` and ``mtime_ns`` of the file behind each address; 0 where absent or too fresh to be trusted."""
+    seen: dict[str, tuple[int, int]] = {}
+    now = time.time_ns()
+    for path in dict.fromkeys(images.split_address(address)[0] for address in addresses):
+        try:
+            stat = os.stat(path)  # noqa: PTH116 - a million Path objects cost seconds
+        except OSError:
+            seen[path] = (0, 0)
+        else:
+            fresh = now - stat.st_mtime_ns < _FRESH_NS
+            seen[path] = (stat.st_size, 0 if fresh else stat.st_mtime_ns)
+    rows = [seen[images.split_address(address)[0]] for address in addresses]
+    return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, 2), columns=["size", "mtime_ns"])
+
+
+def remembered_digests(table: pd.DataFrame, stamps: pd.DataFrame, current: Cached | None) -> list[str | None]:
+    """Return the digest of each image whose file has the path, size and time that the cache recorded."""
+    if current is None:
+        return [None] * len(table)
+    recorded = zip(current.table["path"], current.files["size"], current.files["mtime_ns"], strict=True)
+    known = {
+        (path, size, mtime): digest
+        for (path, size, mtime), digest in zip(recorded, current.table["digest"], strict=True)
+        if mtime
+    }
+    now = zip(table["path"], stamps["size"], stamps["mtime_ns"], strict=True)
+    return [known.get(stamp) for stamp in now]
+
+
+def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:
+    """Return the digests with the missing ones computed; an image that can't be read stays without."""
+    missing = [row for row, digest in enumerate(digests) if digest is None]
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(_digest, (addresses[row] for row in missing))
+    full = list(digests)
+    for row, digest in zip(missing, found, strict=True):
+        full[row] = digest
+    return full
+
+
+def _digest(address: str) -> str | None:
+    try:
+        return images.digest(address)
+    except images.ImageError:
+        return None

@@ -1,0 +1,223 @@
+"""The run: what is missing is decoded, encoded and committed shard by shard, then merged."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embedkit.cache import Cached, CacheError, Store, read_header
+from embedkit.datasets import ImageSet
+from embedkit.errors import EmbedkitError
+from embedkit.extraction.decode import Decoded, decoded
+from embedkit.extraction.embed import Embedder
+from embedkit.extraction.job import Job
+from embedkit.extraction.plan import canonical_table, file_stamps, hash_rest, remembered_digests
+from embedkit.extraction.progress import Progress, Silent
+
+_BATCH = {"cpu": 32, "cuda": 256}
+
+
+class Interrupted(EmbedkitError):
+    """The user stopped the run; what was done is kept."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        path: the cache file. total: images of the set. embedded: vectors computed now.
+        reused: images whose vector existed. failed: the ledger (``id``, ``path``, ``reason``, ``message``).
+        seconds: wall time.
+    """
+
+    path: Path
+    data: str
+    model: str
+    key: str
+    total: int
+    embedded: int
+    reused: int
+    failed: pd.DataFrame
+    seconds: float
+
+
+def extract(
+    dataset: ImageSet,
+    job: Job,
+    cache: Path,
+    *,
+    workers: int | None = None,
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Bring the cache file of a data set and an encoder up to date; only what has no vector is embedded.
+
+    Args:
+        dataset: the images. job: the encoder, from `prepare`. cache: the folder of all caches.
+        workers: decoding processes, by default one per core; 0 decodes in this process.
+        batch: images per forward pass. progress: told of every step.
+
+    Raises:
+        Interrupted: Ctrl-C; the shards are kept.
+        EmbedkitError: no image could be read, a damaged cache, a full or closed disk.
+    """
+    begun = time.perf_counter()
+    progress = progress or Silent()
+    store = job.store(cache, dataset.name)
+    table = canonical_table(dataset)
+    addresses = dataset.addresses()
+
+    def report(embedded: int, failed: pd.DataFrame) -> Report:
+        reused = len(table) - len(failed) - embedded
+        seconds = time.perf_counter() - begun
+        return Report(
+            store.path,
+            dataset.name,
+            job.encoder,
+            job.key,
+            len(table),
+            embedded,
+            max(0, reused),
+            failed,
+            seconds,
+        )
+
+    current = store.read()
+    provenance = job.provenance(dataset)
+    if current is not None and _up_to_date(table, addresses, provenance, current):
+        return report(0, current.failed)
+    if store.busy():
+        progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
+    with store.lock():
+        run = _Run(dataset, job, store, table, addresses, progress)
+        embedded = run.embed(_workers(workers), batch or _BATCH.get(job.device, 32))
+        return report(embedded, run.commit())
+
+
+def _workers(asked: int | None) -> int:
+    return len(os.sched_getaffinity(0)) if asked is None else asked
+
+
+def _up_to_date(table: pd.DataFrame, addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
+    if len(current.failed) or not current.table.drop(columns="digest").equals(table):
+        return False
+    if current.provenance["dataset"] != provenance["dataset"]:
+        return False
+    digests = remembered_digests(table, file_stamps(addresses), current)
+    return hash_rest(digests, addresses) == list(current.table["digest"])
+
+
+class _Run:
+    """One run under the lock: the digests, the sources of vectors and the failures, as they become known."""
+
+    def __init__(
+        self,
+        dataset: ImageSet,
+        job: Job,
+        store: Store,
+        table: pd.DataFrame,
+        addresses: list[str],
+        progress: Progress,
+    ) -> None:
+        self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
+        self.table, self.addresses = table, addresses
+        self.current = store.read()
+        self.stamps = file_stamps(addresses)
+        self.digests = remembered_digests(table, self.stamps, self.current)
+        self.failures: dict[int, tuple[str, str]] = {}
+        self.sources = [self.current.rows()] if self.current else []
+        self.sources += store.shards()
+        self.known = {digest for source in self.sources for digest in source.digests}
+        if any(digest not in self.known for digest in self.digests):
+            self._add_siblings()
+        if self.known:
+            self.digests = hash_rest(self.digests, addresses)
+
+    def _add_siblings(self) -> None:
+        for path in self.store.siblings():
+            try:
+                rows = read_header(path).rows()
+            except CacheError as error:
+                self.progress.note(f"left aside: {error}")
+                continue
+            self.sources.append(rows)
+            self.known.update(rows.digests)
+
+    def embed(self, workers: int, batch: int) -> int:
+        """Embed what has no vector; return how many vectors were computed."""
+        pending = [row for row, digest in enumerate(self.digests) if digest not in self.known]
+        embedder = Embedder(self.job, self.store, batch)
+        self.progress.start(f"{self.dataset.name}  {self.job.encoder}", len(pending))
+        stretches = decoded(
+            pending,
+            [self.addresses[row] for row in pending],
+            self.job.preprocessing,
+            workers=workers,
+            batch=batch,
+        )
+        queued: set[str] = set()
+        try:
+            for stretch in stretches:
+                self._take(stretch, queued, embedder.add)
+                self.progress.advance(len(stretch.rows) + len(stretch.failures))
+            embedder.finish()
+        except KeyboardInterrupt as error:
+            embedder.commit()
+            done = sum(len(shard.digests) for shard in embedder.shards)
+            raise Interrupted(
+                f"stopped. The {done} embeddings made until now are kept: run the same command again to go on"
+            ) from error
+        finally:
+            stretches.close()
+            self.progress.stop()
+        self.sources += embedder.shards
+        self.known.update(queued - embedder.not_finite)
+        for row, digest in enumerate(self.digests):
+            if digest in embedder.not_finite:
+                self.failures[row] = (
+                    "not finite",
+                    f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
+                )
+        return len(queued) - len(embedder.not_finite)
+
+    def _take(self, stretch: Decoded, queued: set[str], add: Callable[[str, np.ndarray], None]) -> None:
+        for row, digest, pixels in zip(stretch.rows, stretch.digests, stretch.pixels, strict=True):
+            self.digests[row] = digest
+            if digest not in self.known and digest not in queued:
+                queued.add(digest)
+                add(digest, pixels)
+        self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
+
+    def commit(self) -> pd.DataFrame:
+        """Write the final file, unless the one there says the same already; return the ledger."""
+        ok = np.array([digest in self.known and row not in self.failures for row, digest in enumerate(self.digests)])
+        lost = np.flatnonzero(~ok).tolist()
+        failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
+        failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
+        failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
+        if not ok.any():
+            first = failed["message"].iloc[0] if len(failed) else "the set is empty"
+            raise EmbedkitError(
+                f"none of the {len(ok)} images of {self.dataset.name} could be read. The first: {first}"
+            )
+        table = self.table.loc[ok].reset_index(drop=True)
+        table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
+        files = self.stamps.loc[ok].reset_index(drop=True)
+        provenance = self.job.provenance(self.dataset)
+        if not self._says_the_same(table, failed, provenance):
+            self.store.commit(table, failed, files, self.sources, provenance)
+        return failed
+
+    def _says_the_same(self, table: pd.DataFrame, failed: pd.DataFrame, provenance: dict[str, Any]) -> bool:
+        return (
+            self.current is not None
+            and self.current.table.equals(table)
+            and self.current.failed.equals(failed)
+            and self.current.provenance["dataset"] == provenance["dataset"]
+        )

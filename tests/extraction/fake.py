@@ -1,0 +1,62 @@
+"""An encoder that costs nothing and whose vectors can be checked by hand, and sets of small images."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from embedkit.datasets import ImageSet, open_dataset
+from embedkit.encoders import Preprocessing
+from embedkit.extraction import Job, Report, extract
+
+PREPROCESSING = Preprocessing(
+    size=16, resize=16, resize_mode="shortest", interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3
+)
+
+
+@dataclass
+class FakeEncoder:
+    """Means and spreads of the colours: six numbers an image."""
+
+    batches: list[int] = field(default_factory=list)
+    pause: float = 0.0
+    dim: int = 6
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        self.batches.append(len(batch))
+        time.sleep(self.pause)
+        pixels = batch.astype(np.float32)
+        return np.concatenate([pixels.mean((1, 2)), pixels.std((1, 2))], axis=1)
+
+
+def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configuration: Any) -> Job:
+    made = encoder or FakeEncoder()
+    return Job(
+        "fake", {"encoder": {"precision": "fp32"}, **configuration}, PREPROCESSING, np.dtype(dtype), "cpu", lambda: made
+    )
+
+
+def write_images(folder: Path, n: int, first: int = 0) -> None:
+    for number in range(first, first + n):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        place = folder / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place / f"{number:05}.png")
+
+
+def expected(dataset: ImageSet) -> np.ndarray:
+    pixels = [PREPROCESSING.apply(np.array(Image.open(address).convert("RGB"))) for address in dataset.addresses()]
+    return FakeEncoder().encode(np.stack(pixels))
+
+
+def run(folder: Path, cache: Path, encoder: FakeEncoder | None = None, **options: Any) -> Report:
+    return extract(open_dataset(f"folder:{folder}"), job(encoder), cache, workers=0, batch=8, **options)
+
+
+if __name__ == "__main__":
+    # A process to be killed: slow enough to be caught in the middle.
+    run(Path(sys.argv[1]), Path(sys.argv[2]), FakeEncoder(pause=float(sys.argv[3])))

@@ -1,0 +1,69 @@
+"""Decoding in worker processes: in order, bounded, and a dead worker is a sentence."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedkit import EmbedkitError
+from embedkit.encoders import Preprocessing
+from embedkit.extraction import decode
+from tests.extraction.fake import PREPROCESSING, write_images
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("decode")
+    write_images(folder, 100)
+    (folder / "a" / "00010.png").write_text("broken")
+    return sorted(map(str, folder.rglob("*.png")))
+
+
+def test_processes_give_what_one_process_gives(addresses: list[str]) -> None:
+    rows = list(range(len(addresses)))
+    alone = list(decode.decoded(rows, addresses, PREPROCESSING, workers=0, batch=9))
+    pool = list(decode.decoded(rows, addresses, PREPROCESSING, workers=2, batch=9))
+    assert [one.rows for one in pool] == [one.rows for one in alone]
+    assert [one.digests for one in pool] == [one.digests for one in alone]
+    assert [one.failures for one in pool] == [one.failures for one in alone]
+    for one, two in zip(pool, alone, strict=True):
+        np.testing.assert_array_equal(one.pixels, two.pixels)
+    assert sum(len(one.failures) for one in pool) == 1
+
+
+def test_little_is_decoded_ahead(addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = []
+    from loky import ProcessPoolExecutor
+
+    real = ProcessPoolExecutor.submit
+
+    def submit(self: ProcessPoolExecutor, *arguments: object) -> object:
+        submitted.append(1)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    stretches = decode.decoded(list(range(100)), addresses, PREPROCESSING, workers=1, batch=2)
+    ahead = []
+    for taken, _ in enumerate(stretches):
+        ahead.append(len(submitted) - taken)
+    assert max(ahead) <= 3
+
+
+class Deadly(Preprocessing):
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        os._exit(9)
+
+
+def test_a_dead_worker_is_a_sentence(addresses: list[str]) -> None:
+    deadly = Deadly(**vars(PREPROCESSING))
+    with pytest.raises(EmbedkitError, match=r"process was killed.*run the same command again"):
+        list(decode.decoded(list(range(100)), addresses, deadly, workers=1, batch=2))
+
+
+def test_workers_import_no_torch(addresses: list[str], tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, embedkit.extraction.decode; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
