@@ -23,7 +23,7 @@ class Job:
         configuration: everything that changes a vector; its hash is the key.
         preprocessing: what is done to the pixels of an image before they are batched.
         dtype: in which its vectors are stored.
-        device: where it runs.
+        device: where it runs, decided only then: asking for a GPU imports torch.
         load: builds the encoder; called only when there is something to embed.
     """
 
@@ -31,7 +31,7 @@ class Job:
     configuration: dict[str, Any]
     preprocessing: encoders.Preprocessing
     dtype: np.dtype[Any]
-    device: str
+    device: Callable[[], str]
     load: Callable[[], encoders.Encoder]
 
     @property
@@ -78,7 +78,10 @@ def prepare(
     card = encoders.resolve(model)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     chosen = precision or encoders.default_precision(card)
-    where = device or encoders.default_device()
+
+    def where() -> str:
+        return device or encoders.default_device()
+
     configuration = {
         "encoder": encoders.configuration(card, encoders.weights_digest(found.path), chosen),
         "decoder": images.POLICY,
@@ -90,5 +93,5 @@ def prepare(
         preprocessing=card.preprocessing,
         dtype=np.dtype(np.float16 if chosen == "bf16" else np.float32),
         device=where,
-        load=lambda: encoders.load_encoder(card, found, chosen, where),
+        load=lambda: encoders.load_encoder(card, found, chosen, where()),
     )

@@ -96,7 +96,7 @@ def extract(
         progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
     with store.lock():
         run = _Run(dataset, job, store, table, addresses, progress)
-        embedded = run.embed(_workers(workers), batch or _BATCH.get(job.device, 32))
+        embedded = run.embed(_workers(workers), batch)
         return report(embedded, run.commit())
 
 
@@ -149,9 +149,12 @@ class _Run:
             self.sources.append(rows)
             self.known.update(rows.digests)
 
-    def embed(self, workers: int, batch: int) -> int:
+    def embed(self, workers: int, asked: int | None) -> int:
         """Embed what has no vector; return how many vectors were computed."""
         pending = [row for row, digest in enumerate(self.digests) if digest not in self.known]
+        if not pending:
+            return 0
+        batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
         embedder = Embedder(self.job, self.store, batch)
         self.progress.start(f"{self.dataset.name}  {self.job.encoder}", len(pending))
         stretches = decoded(

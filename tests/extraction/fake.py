@@ -36,7 +36,12 @@ class FakeEncoder:
 def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configuration: Any) -> Job:
     made = encoder or FakeEncoder()
     return Job(
-        "fake", {"encoder": {"precision": "fp32"}, **configuration}, PREPROCESSING, np.dtype(dtype), "cpu", lambda: made
+        "fake",
+        {"encoder": {"precision": "fp32"}, **configuration},
+        PREPROCESSING,
+        np.dtype(dtype),
+        lambda: "cpu",
+        lambda: made,
     )
 
 

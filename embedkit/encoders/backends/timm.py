@@ -1,0 +1,91 @@
+"""Models of timm, without their classifier."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedkit.encoders import checkpoint
+from embedkit.encoders.card import EncoderCard
+from embedkit.encoders.fit import misfit, seems
+from embedkit.errors import EmbedkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def build(card: EncoderCard, path: Path) -> "nn.Module":
+    """Return the model with the weights of a file, ending in the pooled features.
+
+    Raises:
+        EmbedkitError: the file cannot be read safely, or does not fit.
+    """
+    import timm
+
+    state = checkpoint.load(path)
+    if card.keys == "by-order":
+        state = _rename_by_order(card, state, path)
+    model = _create(card, state, timm.get_pretrained_cfg(card.architecture), path)
+    # The pretrained configuration keeps the state dict, a second copy of every weight.
+    model.pretrained_cfg.pop("state_dict")
+    model.reset_classifier(0)
+    if card.patch:
+        PATCHES[card.patch](model)
+    tower: nn.Module = model
+    return tower
+
+
+def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Path) -> Any:
+    """Let timm load the state dict, so that its own renaming and resampling of positions are used.
+
+    timm loads strictly only if the file has as many classes as the model, so the model gets as many as the
+    file has (none if it has no classifier); its classifier is cut off afterwards.
+    """
+    import timm
+
+    heads = (known.classifier,) if isinstance(known.classifier, str) else known.classifier or ()
+    classes = next((len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state), 0)
+    size = card.preprocessing.size
+    image: dict[str, Any] = {"img_size": size} if known.fixed_input_size and known.input_size[-1] != size else {}
+    overlay = {
+        "state_dict": state,
+        "num_classes": classes,
+        "label_offset": 0,
+        # Without an address there is nothing that timm could fetch instead.
+        "url": None,
+        "hf_hub_id": None,
+        "custom_load": False,
+    }
+    try:
+        return timm.create_model(
+            card.architecture, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes, **image
+        )
+    except (RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
+        # timm's renaming expects a model of the same family and fails in many ways on another.
+        raise misfit(card.name, path, state, str(error) or type(error).__name__) from error
+
+
+def _rename_by_order(card: EncoderCard, state: "dict[str, Tensor]", path: Path) -> "dict[str, Tensor]":
+    """Give tensors that are in timm's order timm's names, if every shape agrees."""
+    import timm
+    import torch
+
+    with torch.device("meta"):
+        wanted = timm.create_model(card.architecture).state_dict()
+    if any(name in wanted for name in state):
+        return state
+    if [value.shape for value in state.values()] != [value.shape for value in wanted.values()]:
+        raise EmbedkitError(
+            f"the file {path} does not fit {card.name}: its {len(state)} tensors are not those of timm's "
+            f"{card.architecture} in the same order. {seems(state)}"
+        )
+    return dict(zip(wanted, state.values(), strict=True))
+
+
+def _stride_in_first_conv(model: Any) -> None:
+    """Version 1 of ResNet halves the image in the first convolution of a stage, version 1.5 in the second."""
+    for stage in (model.layer2, model.layer3, model.layer4):
+        stage[0].conv1.stride = (2, 2)
+        stage[0].conv2.stride = (1, 1)
+
+
+PATCHES: dict[str, Callable[[Any], None]] = {"stride-in-first-conv": _stride_in_first_conv}

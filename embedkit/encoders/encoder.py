@@ -1,0 +1,93 @@
+"""Encoder: a batch of images in, one vector per image out."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.encoders.card import EncoderCard
+from embedkit.encoders.weights import Weights
+from embedkit.errors import EmbedkitError
+
+PRECISIONS = ("fp32", "bf16")
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+class Encoder:
+    """A frozen model that is ready to run.
+
+    Attributes:
+        card: what it is.
+        size: side in pixels of the images that it takes.
+        dim: numbers in an embedding.
+    """
+
+    def __init__(self, card: EncoderCard, run: Run) -> None:
+        self.card = card
+        self.size = card.preprocessing.size
+        self._run = run
+        self.dim = card.dim if card.dim is not None else self._measure()
+
+    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed a batch.
+
+        Args:
+            batch: (n, size, size, 3) uint8 RGB, each image as `Preprocessing.apply` returns it.
+
+        Returns:
+            (n, dim) float32, not normalised. An image gets the same vector whatever else is in the batch, as
+            long as n is the same.
+
+        Raises:
+            EmbedkitError: the batch has another shape or type, or the model another output than its card says.
+        """
+        wanted = (self.size, self.size, 3)
+        if batch.dtype != np.uint8 or batch.shape[1:] != wanted:
+            raise EmbedkitError(
+                f"{self.card.name} takes a batch of uint8 images of shape {wanted}, "
+                f"not {batch.dtype} of shape {batch.shape[1:]}: use its preprocessing"
+            )
+        if not len(batch):
+            return np.empty((0, self.dim), np.float32)
+        vectors = self._run(batch)
+        if vectors.shape != (len(batch), self.dim):
+            raise EmbedkitError(
+                f"{self.card.name} gave an output of shape {vectors.shape} for {len(batch)} images, "
+                f"not one vector of {self.dim} numbers per image: export it without its classifier"
+            )
+        return vectors
+
+    def _measure(self) -> int:
+        shape = self._run(np.zeros((1, self.size, self.size, 3), np.uint8)).shape
+        if len(shape) != 2:
+            raise EmbedkitError(f"{self.card.name} gives an output of shape {shape}, not one vector per image")
+        return int(shape[1])
+
+
+def load_encoder(card: EncoderCard, weights: Weights, precision: str, device: str) -> Encoder:
+    """Build the model of a card and load its weights.
+
+    Args:
+        card: what to build.
+        weights: from `find_weights`.
+        precision: ``fp32`` or ``bf16``, in which the whole model computes; vectors are float32 either way.
+        device: ``cpu``, ``cuda`` or another that torch knows.
+
+    Raises:
+        EmbedkitError: the file is not safe to read or does not fit, or the device or precision is not available.
+    """
+    if precision not in PRECISIONS:
+        raise EmbedkitError(f"unknown precision '{precision}': use {' or '.join(PRECISIONS)}")
+    # A file named NAME.onnx stands in for a model of the catalog, with the preprocessing of its row.
+    if card.backend == "onnx" or weights.path.suffix == ".onnx":
+        from embedkit.encoders.backends import onnx
+
+        return Encoder(card, onnx.runner(card, weights.path, precision, device))
+    from embedkit.encoders.backends import torch_runner
+
+    torch_runner.check_device(device)
+    backend = import_module(f"embedkit.encoders.backends.{card.backend}")
+    model = backend.build(card, weights.path)
+    return Encoder(card, torch_runner.runner(model, card.preprocessing, precision, device))
