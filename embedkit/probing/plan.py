@@ -1,0 +1,170 @@
+"""Which images are learnt from and which are judged, decided once and checked before anything is fitted."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError
+from embedkit.probing.sample import Sample, read_sample
+from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold
+from embedkit.probing.target import Labels, choose_target, listed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images and their folds.
+
+    Attributes:
+        kind: ``published`` (the set's own split), ``other set`` (judged on another one) or ``folds``.
+        train: what the folds' train and val point into.
+        test: what their test points into; the same as ``train`` without another set.
+        folds: one, or several that together judge every image once.
+        notes: what a reader must know.
+    """
+
+    kind: str
+    train: Sample
+    test: Sample
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+
+
+def make_plan(
+    train: EmbeddingSet, test: EmbeddingSet | None, target: str | None, group: str | None, folds: int, seed: int
+) -> Plan:
+    """Decide the protocol: another set where one is given, else the published split, else grouped folds.
+
+    Raises:
+        EmbedkitError: the sets don't fit together, or their labels or groups permit no honest judgement.
+    """
+    name = choose_target(target, train.targets, train.name)
+    sample = read_sample(train, name, train.targets[name], group)
+    if test is not None:
+        return _other_set(train, sample, test, group)
+    fold = published_fold(sample)
+    return _published(train, sample, fold) if fold else _cross_validated(train, sample, folds, seed)
+
+
+def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, group: str | None) -> Plan:
+    _refuse_other_vectors(train, test)
+    name, targets = sample.labels.name, test.targets
+    notes = list(sample.notes)
+    if name not in targets and len(targets) == 1:
+        notes.append(f"the target '{name}' of {train.name} is taken to be '{next(iter(targets))}' of {test.name}")
+        columns = next(iter(targets.values()))
+    else:
+        columns = targets[choose_target(name, targets, test.name)]
+    if not sample.labels.exclusive and set(columns) == set(sample.labels.classes):
+        columns = sample.labels.classes
+    if sample.labels.exclusive != (len(columns) == 1) or (len(columns) > 1 and columns != sample.labels.classes):
+        raise EmbedkitError(
+            f"the labels of {test.name} ({listed(columns)}) are not those of {train.name} "
+            f"({listed(train.targets[name])}): judge on a set that has the same labels"
+        )
+    grouping = group if group is None or group in test.table else None
+    if grouping != group:
+        notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
+    judged = read_sample(test, name, columns, grouping, sample.labels.classes)
+    plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
+    return _checked(plan)
+
+
+def _published(train: EmbeddingSet, sample: Sample, fold: Fold) -> Plan:
+    placed = np.flatnonzero(sample.split != "")
+    notes = list(sample.notes)
+    if len(placed) < len(sample):
+        notes.append(f"{len(sample) - len(placed)} images of {train.name} are in no split and were left out")
+        sample = sample.select(placed)
+        # A class that only such images have is no class of this split.
+        sample = replace(sample, labels=_held(sample.labels))
+        fold = published_fold(sample) or fold
+    return _checked(Plan("published", sample, sample, (fold,), tuple(notes)))
+
+
+def _cross_validated(train: EmbeddingSet, sample: Sample, folds: int, seed: int) -> Plan:
+    _refuse_one_class(sample.labels)
+    count, note = count_folds(sample.labels, sample.groups, folds)
+    cuts = grouped_folds(sample.labels, sample.groups, count, seed)
+    if not learnable(sample.labels, [rows for rows, _ in cuts]):
+        raise EmbedkitError(
+            f"the groups of {train.name} can't be cut into {count} folds with every class of the target "
+            f"'{sample.labels.name}' in each training part: ask for fewer folds, or choose another --group or --target"
+        )
+    notes = list(sample.notes)
+    if (sample.split != "").any():
+        notes.append(
+            f"{train.name} names no {'test' if (sample.split == 'train').any() else 'training'} images, "
+            "so all of its images are judged by folds"
+        )
+    if note:
+        notes.append(note)
+    return Plan("folds", sample, sample, tuple(Fold(rows, None, judged) for rows, judged in cuts), tuple(notes))
+
+
+def _checked(plan: Plan) -> Plan:
+    """Return a plan of one fold with notes on classes that can't be judged.
+
+    Raises:
+        EmbedkitError: too little to learn from, a class that only judged images have, or one class judged.
+    """
+    labels = plan.train.labels
+    fold = plan.folds[0]
+    fitted, judged = labels.truth[fold.fitted()], plan.test.labels.truth[fold.test]
+    _refuse_one_class(replace(labels, truth=fitted))
+    notes = list(plan.notes)
+    for k, name in enumerate(labels.classes):
+        learnt, asked = _sides(fitted[:, k]), _sides(judged[:, k])
+        for value in asked - learnt:
+            raise EmbedkitError(
+                f"{(judged[:, k] == value).sum()} test images {'hold' if value else 'do not hold'} '{name}' of the "
+                f"target '{labels.name}' and no training image does: leave them out, or move some of them to the "
+                "training images"
+            )
+        if len(asked) < 2:
+            notes.append(f"'{name}' has no {'negative' if 1.0 in asked else 'positive'} test image, so it has no AUC")
+    if not any(len(_sides(column)) == 2 for column in judged.T):
+        raise EmbedkitError(
+            f"all {len(judged)} test images are of one class of the target '{labels.name}', and an AUC needs two. "
+            "Judge on images of two classes or more"
+        )
+    return replace(plan, notes=tuple(notes))
+
+
+def _sides(column: np.ndarray) -> set[float]:
+    return set(np.unique(column[~np.isnan(column)]).tolist())
+
+
+def _refuse_one_class(labels: Labels) -> None:
+    held = _held(labels)
+    if len(held.classes) < 2:
+        raise EmbedkitError(
+            f"all {len(labels.truth)} training images are of one class of the target '{labels.name}', "
+            f"'{held.classes[0]}': a classifier needs two"
+        )
+
+
+def _held(labels: Labels) -> Labels:
+    """Return the labels without the classes that no row has; labels of a multilabel target all stay."""
+    if not labels.exclusive:
+        return labels
+    held = (labels.truth == 1).any(axis=0)
+    names = tuple(name for name, kept in zip(labels.classes, held, strict=True) if kept)
+    return replace(labels, classes=names, truth=labels.truth[:, held])
+
+
+def _refuse_other_vectors(train: EmbeddingSet, test: EmbeddingSet) -> None:
+    if (train.encoder, train.key) != (test.encoder, test.key):
+        raise EmbedkitError(
+            f"the embeddings of {train.name} are by {train.encoder} {train.key} and those of {test.name} by "
+            f"{test.encoder} {test.key}: extract both with the same model, weights and precision"
+        )
+    if train.X.shape[1] != test.X.shape[1]:
+        raise EmbedkitError(
+            f"the embeddings of {train.name} have {train.X.shape[1]} dimensions and those of {test.name} "
+            f"{test.X.shape[1]}: extract both with the same model"
+        )
+    if train.X.shape == test.X.shape and np.array_equal(train.X, test.X):
+        raise EmbedkitError(
+            f"the test set {test.name} is the training set: name another set to judge on, or leave --test out"
+        )

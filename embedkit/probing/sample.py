@@ -1,0 +1,131 @@
+"""The labelled rows of an EmbeddingSet, checked once, in the form in which everything behind this point reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError, unknown_name
+from embedkit.probing.target import Labels, as_names, listed, read_labels
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images that can be learnt from or judged.
+
+    Attributes:
+        X: (n, d) float32, finite.
+        labels: the truth of the n rows.
+        ids: (n,) of str.
+        groups: (n,) of str; a row without a group is a group of its own, with the copies of its file.
+        grouped: (n,) of bool: the group is one that the table names.
+        split: (n,) of train, val, test or "" (none).
+        digests: (n,) of str, "" where unknown: the identity of the image's bytes.
+        notes: what a reader must know of the choice of rows.
+    """
+
+    X: np.ndarray
+    labels: Labels
+    ids: np.ndarray
+    groups: np.ndarray
+    grouped: np.ndarray
+    split: np.ndarray
+    digests: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: np.ndarray) -> "Sample":
+        """Return the rows at these positions."""
+        columns = ("X", "ids", "groups", "grouped", "split", "digests")
+        taken = {name: getattr(self, name)[rows] for name in columns}
+        return replace(self, labels=replace(self.labels, truth=self.labels.truth[rows]), **taken)
+
+
+def read_sample(
+    source: EmbeddingSet, target: str, columns: Sequence[str], group: str | None, classes: Sequence[str] | None = None
+) -> Sample:
+    """Read what can be judged from a set: rows that have a label.
+
+    Args:
+        source: the embeddings. target: its name. columns: its columns. classes: as in `read_labels`.
+        group: the column of patients or lesions; by default ``group`` where the table has one.
+
+    Raises:
+        EmbedkitError: as in `read_labels`; an unknown group column; a split other than train, val and test; NaN or
+            infinite embeddings.
+    """
+    labels = read_labels(source.table, target, columns, classes)
+    labelled = labels.labelled()
+    notes = []
+    if not labelled.all():
+        notes.append(
+            f"{(~labelled).sum()} of {len(source)} images of {source.name} have no '{target}' and were left out"
+        )
+        source = source.select(labelled)
+        labels = replace(labels, truth=labels.truth[labelled])
+    table = source.table
+    groups, grouped = _groups(table, group, source.name)
+    if grouped.any() and not grouped.all():
+        notes.append(f"{(~grouped).sum()} images of {source.name} have no group: each counts as a group of its own")
+    return Sample(
+        X=_finite(source),
+        labels=labels,
+        ids=table["id"].to_numpy(str),
+        groups=groups,
+        grouped=grouped,
+        split=_splits(table, source.name),
+        digests=_text(table, "digest"),
+        notes=tuple(notes),
+    )
+
+
+def _groups(table: pd.DataFrame, column: str | None, data: str) -> tuple[np.ndarray, np.ndarray]:
+    if column is not None and column not in table:
+        columns = list(map(str, table.columns))
+        raise unknown_name("group column", column, columns, f"The table of {data} has {', '.join(columns)}.")
+    digests = _text(table, "digest")
+    # Two copies of one file are one image: they stay together even where nobody names a patient.
+    identity = np.where(digests != "", digests, table["id"].astype(str))
+    own = pd.Series([f"image {name}" for name in identity], index=table.index)
+    if column is None and "group" not in table:
+        return own.to_numpy(str), np.zeros(len(table), bool)
+    names = as_names(table[column or "group"])
+    return names.fillna(own).to_numpy(str), names.notna().to_numpy()
+
+
+def _splits(table: pd.DataFrame, data: str) -> np.ndarray:
+    values = _text(table, "split")
+    strange = sorted(set(values) - {*SPLITS, ""})
+    if strange:
+        raise EmbedkitError(
+            f"the column 'split' of {data} holds {listed(strange)}: each must be train, val or test, or nothing"
+        )
+    return values
+
+
+def _text(table: pd.DataFrame, column: str) -> np.ndarray:
+    if column not in table:
+        return np.full(len(table), "")
+    return as_names(table[column]).fillna("").to_numpy(str)
+
+
+def _finite(source: EmbeddingSet) -> np.ndarray:
+    # Single precision is what encoders compute in; a value beyond its range shows up here as infinite.
+    with np.errstate(over="ignore"):
+        X = np.ascontiguousarray(source.X, dtype=np.float32)
+    # A sum is finite only if all of its terms are, and makes no matrix of booleans.
+    suspects = np.flatnonzero(~np.isfinite(X.sum(axis=1, dtype=np.float64)))
+    bad = suspects[~np.isfinite(X[suspects]).all(axis=1)]
+    if len(bad):
+        named = listed(source.table["id"].iloc[bad].astype(str).tolist())
+        raise EmbedkitError(
+            f"{len(bad)} of {len(X)} embeddings of {source.name} hold NaN or infinite values (ids {named}): "
+            "extract them again in fp32, or leave these images out"
+        )
+    return X

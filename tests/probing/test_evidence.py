@@ -1,0 +1,136 @@
+"""What a result shows beside its numbers, and hard but honest input that still gets a right answer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from embedkit.cache import EmbeddingSet
+from embedkit.probing import GRIDS, ProbeResult, probe
+from tests.probing.making import QUICK, a_set, clustered, split_of
+
+
+def test_predictions_give_the_numbers_again(published: ProbeResult) -> None:
+    table = published.predictions
+    assert table.columns.tolist() == ["id", "group", "fold", "truth", "score_0", "score_1", "score_2"]
+    source = a_set(split=split_of(240)).table.set_index("id")
+    assert table["id"].tolist() == source.index[source["split"] == "test"].tolist()
+    assert table["truth"].tolist() == source.loc[table["id"], "label"].astype(str).tolist()
+    assert table["group"].tolist() == source.loc[table["id"], "group"].astype(str).tolist()
+    aucs = [roc_auc_score(table["truth"] == str(k), table[f"score_{k}"]) for k in range(3)]
+    assert published.auc["value"] == pytest.approx(np.mean(aucs), abs=1e-12)
+
+
+def test_a_split_that_breaks_groups_is_used_and_told(published: ProbeResult) -> None:
+    source = a_set(split=split_of(240)).table
+    seen = set(source.loc[source["split"] != "test", "group"])
+    shared = source.loc[source["split"] == "test", "group"].isin(seen)
+    assert published.leakage["images"] == shared.sum()
+    assert published.leakage["share"] == pytest.approx(shared.mean())
+    assert any("the published split is used as it is" in note for note in published.notes)
+
+
+def test_copies_of_training_images_in_another_set_are_counted() -> None:
+    train, test = a_set(name="here"), a_set(seed=5, n=90, name="there")
+    train.table["digest"] = [f"a{i}" for i in range(240)]
+    test.table["digest"] = [f"a{i}" for i in range(7)] + [f"b{i}" for i in range(83)]
+    result = probe(train, test, **QUICK)
+    assert result.leakage["duplicates"] == 7
+    assert "7 test images are copies, byte for byte, of training images" in result.notes
+
+
+def test_labels_that_may_hold_together() -> None:
+    X, _, groups = clustered(n=300)
+    Y = (X[:, :3] + np.random.default_rng(0).normal(size=(300, 3)) > 1).astype(float)
+    Y[::9, 1] = np.nan
+    Y[::50] = np.nan
+    result = probe(EmbeddingSet.from_arrays(X, Y, groups=groups), **QUICK)
+    assert result.n_test == 294
+    assert result.protocol["multilabel"] is True
+    assert result.notes == ["6 of 300 images of arrays have no 'label' and were left out"]
+    rows = result.predictions
+    per_label = []
+    for k, row in enumerate(result.per_class):
+        known = rows[rows[f"truth_label:{k}"].notna()]
+        folds = [roc_auc_score(part[f"truth_label:{k}"], part[f"score_label:{k}"]) for _, part in known.groupby("fold")]
+        per_label.append(np.mean(folds))
+        assert row["n"] == known[f"truth_label:{k}"].sum()
+    assert [row["auc"]["value"] for row in result.per_class] == pytest.approx(per_label, abs=1e-12)
+    assert result.auc["value"] == pytest.approx(np.mean(per_label), abs=1e-12)
+
+
+def test_a_label_that_nobody_holds_has_no_auc_and_harms_nothing() -> None:
+    X, _, groups = clustered(n=120)
+    Y = np.column_stack([X[:, 0] > 0.5, np.zeros(120)]).astype(float)
+    source = EmbeddingSet.from_arrays(X, Y, groups=groups, split=split_of(120))
+    for classifier in GRIDS:
+        result = probe(source, classifier=classifier, **QUICK)
+        assert result.per_class[1]["auc"]["value"] is None
+        assert result.auc["value"] == result.per_class[0]["auc"]["value"]
+        assert "'label:1' has no positive test image, so it has no AUC" in result.notes
+
+
+@pytest.mark.parametrize("classifier", sorted(GRIDS))
+def test_hard_but_honest_input_gives_a_finite_answer(classifier: str, tmp_path: Path) -> None:
+    X, y, groups = clustered(n=90, d=150, classes=2, patients=30)
+    X[:, 3] = 7.0  # constant
+    X[:, 4] = X[:, 5]  # twice the same
+    X[40:] = np.concatenate([X[:25], X[40:65]])  # duplicate rows
+    labels = np.array([5, 900])[y]  # integers with gaps
+    result = probe(EmbeddingSet.from_arrays(X, labels, groups=groups), classifier=classifier, **QUICK)
+    assert result.classes == ["5", "900"]
+    assert np.isfinite(result.predictions[["score_5", "score_900"]]).all(axis=None)
+    result.save(tmp_path / "r.json")
+    assert "NaN" not in (tmp_path / "r.json").read_text()
+
+
+@pytest.mark.parametrize("classifier", sorted(GRIDS))
+def test_embeddings_that_are_all_the_same_are_worth_a_half(classifier: str) -> None:
+    source = EmbeddingSet.from_arrays(np.ones((40, 6)), list("abab") * 10)
+    assert probe(source, classifier=classifier, **QUICK).auc["value"] == 0.5
+
+
+def test_classes_that_every_c_ranks_perfectly_are_told_apart_too() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, 200, p=[0.8, 0.1, 0.1])
+    result = probe(EmbeddingSet.from_arrays(np.eye(3)[y] * 50 + rng.normal(size=(200, 3)), y), **QUICK)
+    assert result.auc["value"] == 1
+    assert result.accuracy["value"] > 0.99
+
+
+def test_a_classifier_that_says_one_class_only_is_told() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.choice(["common", "rare"], 300, p=[0.9, 0.1])
+    result = probe(EmbeddingSet.from_arrays(rng.normal(size=(300, 5)), y), **QUICK)
+    assert set(result.predictions["score_rare"] > 0) == {False}
+    assert any(note.startswith("every test image is called 'common'") for note in result.notes)
+
+
+def test_many_classes_work() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(40), 6)
+    X = np.eye(40)[y] * 4 + rng.normal(size=(240, 40))
+    result = probe(EmbeddingSet.from_arrays(X, y), classifier="svm-linear", **QUICK)
+    assert result.auc["value"] > 0.95
+    assert result.classes == [str(k) for k in range(40)]
+
+
+def test_a_class_with_fewer_groups_than_folds_reduces_the_folds_and_says_so() -> None:
+    X, y, groups = clustered(n=200, classes=2)
+    y[:] = 0
+    y[np.isin(groups, [3, 11])] = 1
+    result = probe(EmbeddingSet.from_arrays(X, y, groups=groups), replicates=20)
+    assert result.protocol["folds"] == 2
+    assert "2 folds instead of 5: the class '1' lies in 2 groups only" in result.notes
+    # With one group of the class left to learn from, C can be chosen by the other class's folds only.
+    assert all(np.isfinite(result.predictions["score_1"]))
+
+
+def test_one_judged_patient_has_no_interval() -> None:
+    source = a_set(n=120, classes=2)
+    source.table["split"] = np.where(np.arange(120) < 80, "train", "test")
+    source.table.loc[80:, "group"] = 999
+    result = probe(source, **QUICK)
+    assert (result.auc["low"], result.auc["high"]) == (None, None)
+    assert result.n_groups == 1

@@ -1,0 +1,151 @@
+"""Which protocol is taken, and what is refused before anything is fitted."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError
+from embedkit.probing.plan import Plan, make_plan
+
+
+def made(y: Any, split: Any = None, groups: Any = None, name: str = "here", seed: int = 0, d: int = 3) -> EmbeddingSet:
+    X = np.random.default_rng(seed).normal(size=(len(y), d))
+    return EmbeddingSet.from_arrays(X, y, split=split, groups=groups, name=name)
+
+
+def plan_of(train: EmbeddingSet, test: EmbeddingSet | None = None, group: str | None = None, folds: int = 5) -> Plan:
+    return make_plan(train, test, None, group, folds, seed=0)
+
+
+THREE = ["train", "train", "train", "train", "test", "test"]
+
+
+def test_the_protocol_follows_what_is_there() -> None:
+    y = list("ababab")
+    assert plan_of(made(y, THREE)).kind == "published"
+    assert plan_of(made(y), folds=3).kind == "folds"
+    assert plan_of(made(y, THREE), made(y, seed=1, name="there")).kind == "other set"
+    one_sided = plan_of(made(y, ["test"] * 6), folds=3)
+    assert one_sided.kind == "folds"
+    assert one_sided.notes == ("here names no training images, so all of its images are judged by folds",)
+
+
+def test_rows_outside_the_split_are_left_out_with_their_classes() -> None:
+    plan = plan_of(made([*list("ababab"), "odd"], [*THREE, None]))
+    assert plan.train.labels.classes == ("a", "b")
+    assert len(plan.train) == 6
+    assert plan.notes == ("1 images of here are in no split and were left out",)
+
+
+def test_a_class_of_training_that_no_test_image_has_is_noted() -> None:
+    plan = plan_of(made(["a", "b", "c", "b", "a", "b"], THREE))
+    assert plan.notes == ("'c' has no positive test image, so it has no AUC",)
+
+
+def test_a_class_of_validation_only_is_learnt_in_the_end() -> None:
+    plan = plan_of(made(["a", "b", "c", "b", "a", "c"], ["train", "train", "val", "train", "test", "test"]))
+    assert plan.train.labels.classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("y", "split", "message"),
+    [
+        (
+            ["a", "b", "a", "b", "c", "c"],
+            THREE,
+            "2 test images hold 'c' of the target 'label' and no training image",
+        ),
+        (["a"] * 6, THREE, "all 4 training images are of one class of the target 'label', 'a': a classifier needs two"),
+        (["a"] * 6, None, "all 6 training images are of one class"),
+        (["a", "a", "a", "a", "b", "a"], THREE, "all 4 training images are of one class"),
+        (["a", "b", "a", "b", "b", "b"], THREE, "all 2 test images are of one class of the target 'label'"),
+        (list("abcdef"), None, "which is not so for the class 'a', the class 'b'"),
+        (["a", None, None, None, None, None], None, "all 1 training images are of one class"),
+        ([None] * 6, None, "no image has a label"),
+        ([], None, "no image has a label"),
+    ],
+)
+def test_labels_that_permit_no_judgement_are_refused(y: list[str], split: Any, message: str) -> None:
+    with pytest.raises(EmbedkitError, match=message):
+        plan_of(made(np.array(y, object), split))
+
+
+def test_a_label_that_no_training_image_holds_is_refused_if_it_is_judged_and_noted_if_not() -> None:
+    Y = np.array([[0, 1], [0, 0], [0, 1], [0, 0], [1, 0], [0, 1]], float)
+    with pytest.raises(EmbedkitError, match="1 test images hold 'label:0' of the target 'label' and no training image"):
+        plan_of(made(Y, THREE))
+    with pytest.raises(EmbedkitError, match="1 test images do not hold 'label:0'"):
+        plan_of(made(np.column_stack([1 - Y[:, 0], Y[:, 1]]), THREE))
+    Y[4, 0] = 0
+    assert plan_of(made(Y, THREE)).notes == ("'label:0' has no positive test image, so it has no AUC",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"key": "0123"}, "extract both with the same model, weights and precision"),
+        ({"encoder": "clip-vit-b16"}, "those of there by clip-vit-b16"),
+    ],
+)
+def test_vectors_of_another_encoder_are_refused(changes: dict[str, str], message: str) -> None:
+    train, test = made(list("abab")), made(list("abab"), seed=1, name="there")
+    with pytest.raises(EmbedkitError, match=message):
+        plan_of(train, replace(test, provenance={**test.provenance, **changes}))
+
+
+def test_vectors_of_another_length_are_refused() -> None:
+    with pytest.raises(EmbedkitError, match="have 3 dimensions and those of there 4"):
+        plan_of(made(list("abab")), made(list("abab"), d=4, name="there"))
+
+
+def test_the_training_set_is_no_test_set() -> None:
+    with pytest.raises(EmbedkitError, match="the test set there is the training set"):
+        plan_of(made(list("abab")), made(list("abab"), name="there"))
+
+
+def test_classes_of_another_set_must_be_known() -> None:
+    with pytest.raises(EmbedkitError, match=r"classes that no training image has: 'z' \(2 images\)"):
+        plan_of(made(list("abab")), made(list("zabz"), seed=1))
+    plan = plan_of(made(list("abcabc")), made(list("abab"), seed=1))
+    assert plan.test.labels.classes == ("a", "b", "c")
+    assert "'c' has no positive test image, so it has no AUC" in plan.notes
+
+
+def test_labels_of_another_set_must_be_the_same() -> None:
+    Y = np.array([[0, 1], [1, 0], [0, 1], [1, 0]], float)
+    with pytest.raises(EmbedkitError, match="judge on a set that has the same labels"):
+        plan_of(made(Y), made(list("abab"), seed=1))
+    with pytest.raises(EmbedkitError, match="judge on a set that has the same labels"):
+        plan_of(made(Y), made(np.column_stack([Y, Y[:, 0]]), seed=1))
+    turned = made(Y[:, ::-1], seed=1)
+    turned.provenance["dataset"]["targets"]["label"] = ["label:1", "label:0"]
+    plan = plan_of(made(Y), turned)
+    np.testing.assert_array_equal(plan.test.labels.truth, turned.table[["label:0", "label:1"]])
+
+
+def test_the_only_target_of_another_set_is_taken_under_another_name_and_said() -> None:
+    test = made(list("abab"), seed=1, name="there")
+    test.provenance["dataset"]["targets"] = {"dx": ["label"]}
+    assert plan_of(made(list("abab")), test).notes == ("the target 'label' of here is taken to be 'dx' of there",)
+    test.provenance["dataset"]["targets"]["sex"] = ["label"]
+    with pytest.raises(EmbedkitError, match="unknown target 'label'"):
+        plan_of(made(list("abab")), test)
+
+
+def test_a_group_column_that_the_other_set_lacks_is_noted() -> None:
+    train = made(list("abab"))
+    train.table["eye"] = [1, 1, 2, 2]
+    plan = plan_of(train, made(list("abab"), seed=1, name="there"), group="eye")
+    assert plan.notes == ("there has no column 'eye': its images are resampled by its own groups",)
+
+
+def test_groups_that_permit_no_folds_are_refused() -> None:
+    # Both classes in two groups, and every cut leaves a training part with one class.
+    y, groups = ["a", "a", "b", "b"], [1, 2, 1, 2]
+    assert plan_of(made(y, groups=groups)).folds[0].train.tolist() in ([0, 2], [1, 3])
+    # Every patient has two of the three classes: one fold of three always takes all of one class away.
+    with pytest.raises(EmbedkitError, match=r"not so for|can't be cut"):
+        plan_of(made(list("aabbcc"), groups=[1, 1, 2, 2, 3, 3]))

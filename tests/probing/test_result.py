@@ -1,0 +1,137 @@
+"""A result can be kept, read again, and is whole or not there."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from embedkit.errors import EmbedkitError
+from embedkit.probing import ProbeResult
+
+INTERVAL = {"value": 0.9, "low": 0.8, "high": None, "method": "m"}
+
+
+def a_result(**changes: Any) -> ProbeResult:
+    known: dict[str, Any] = {
+        "data": "ham10000",
+        "test": "isic2018",
+        "model": "resnet50-v1",
+        "key": "00ff",
+        "classifier": "logistic",
+        "target": "dx",
+        "n_train": 3,
+        "n_test": 2,
+        "n_groups": 2,
+        "classes": ["mel", "n\u00e6vus"],
+        "per_class": [{"label": "mel", "n": 1, "auc": INTERVAL}],
+        "selected": {"C": 1e-06, "chosen_by": "val", "grid": [1e-06], "scores": [0.1 + 0.2]},
+        "leakage": {"images": None},
+        "baselines": [],
+        "cost": {"fit_seconds": 0.1},
+        "protocol": {"seed": 0},
+        "notes": ["a note"],
+        "predictions": pd.DataFrame(
+            {"id": ["7", "08"], "group": ["p", None], "truth_x": [1.0, np.nan], "score_x": [1 / 3, -1e-30]}
+        ),
+    }
+    numbers = dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "f1_macro"), INTERVAL)
+    return ProbeResult(**{**known, **numbers, **changes})
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    result = a_result()
+    path = tmp_path / "new" / "folder" / "r.json"
+    result.save(path)
+    again = ProbeResult.load(path)
+    assert again.to_dict() == result.to_dict()
+    assert again.classes == result.classes
+    pd.testing.assert_frame_equal(again.predictions, result.predictions)
+    assert [p.name for p in path.parent.iterdir()] == ["r.json"]
+
+
+def test_the_file_is_plain_json_without_nan(tmp_path: Path) -> None:
+    a_result().save(tmp_path / "r.json")
+
+    def refuse(word: str) -> float:
+        raise AssertionError(word)
+
+    value = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert value["predictions"]["truth_x"] == [1.0, None]
+    assert value["classes"] == ["mel", "n\u00e6vus"]
+
+
+def test_the_shape_is_that_of_the_design() -> None:
+    expected = "data test model key classifier target n_train n_test n_groups auc accuracy balanced_accuracy f1_macro"
+    expected += " per_class selected leakage baselines cost protocol notes"
+    assert list(a_result().to_dict()) == expected.split()
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    a_result().save(tmp_path / "r.json")
+    a_result(notes=["other"]).save(tmp_path / "r.json")
+    assert ProbeResult.load(tmp_path / "r.json").notes == ["other"]
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_result().save(tmp_path / "r.json")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EmbedkitError, match=r"can't be written to .*r\.json \(No space left on device\)"):
+        a_result(notes=["other"]).save(tmp_path / "r.json")
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+    assert ProbeResult.load(tmp_path / "r.json").notes == ["a note"]
+
+
+def test_a_nan_is_no_json_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        a_result(cost={"fit_seconds": math.nan}).save(tmp_path / "r.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(EmbedkitError, match="can't be written"):
+        a_result().save(tmp_path / "results" / "r.json")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, -2])
+def test_a_truncated_file_is_told(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "r.json"
+    a_result().save(path)
+    path.write_text(path.read_text(encoding="utf-8")[:cut], encoding="utf-8")
+    with pytest.raises(EmbedkitError, match="cut short"):
+        ProbeResult.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "no probe wrote it"),
+        ('{"data": 1}', "no probe wrote it"),
+        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 1"),
+        ('{"embedkit": "probe", "format": 1}', "lacks 'data'"),
+    ],
+)
+def test_another_file_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(EmbedkitError, match=message):
+        ProbeResult.load(tmp_path / "r.json")
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(EmbedkitError, match="not a saved probe result"):
+        ProbeResult.load(tmp_path / "r.json")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EmbedkitError, match="run `embedkit probe` first"):
+        ProbeResult.load(tmp_path / "r.json")
