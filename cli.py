@@ -1,3 +1,5 @@
+"""``python cli.py …`` is ``embedkit …``."""
+
 from embedkit.cli import main
 
 main()

@@ -6,9 +6,10 @@ pixel. A set is read where it lies, or fetched with its publisher's checksum whe
 
 from embedkit.datasets.card import DatasetCard, OpenFile
 from embedkit.datasets.catalog import catalog
+from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.open import dataset_name, open_dataset
-from embedkit.datasets.places import DatasetNotFound, data_root, locate, state
+from embedkit.datasets.places import data_root, locate, state
 
 __all__ = [
     "DatasetCard",

@@ -7,11 +7,7 @@ from typing import Literal
 
 from embedkit.datasets.addresses import there
 from embedkit.datasets.card import DatasetCard
-from embedkit.errors import EmbedkitError
-
-
-class DatasetNotFound(EmbedkitError):
-    """A set of the catalog is not on this machine."""
+from embedkit.datasets.errors import DatasetNotFound
 
 
 def absolute(path: Path | str) -> Path:

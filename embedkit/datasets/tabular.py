@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from embedkit.datasets.errors import DatasetNotFound
 from embedkit.errors import EmbedkitError
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
@@ -75,6 +76,8 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except IsADirectoryError as error:
         raise EmbedkitError(f"{path} is a folder, not a table. For a folder of images write folder:{path}.") from error
+    except FileNotFoundError as error:
+        raise DatasetNotFound(f"there is no file {path}: check the path.") from error
     except OSError as error:
         raise EmbedkitError(f"can't read {path}: {error.strerror}. Check the path and its permissions.") from error
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

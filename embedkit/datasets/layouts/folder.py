@@ -11,6 +11,7 @@ import pandas as pd
 from embedkit.datasets.addresses import frames, inside
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.contents import Contents
+from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.splits import SPLITS
 from embedkit.datasets.tabular import read_rows
 from embedkit.datasets.walk import IMAGE_SUFFIXES, Walk, walk
@@ -76,7 +77,7 @@ def _require_folder(place: Path) -> None:
         beside = [path.name for path in place.parent.iterdir() if path.is_dir()] if place.parent.is_dir() else []
         close = get_close_matches(place.name, beside, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(close)}?" if close else f"{place.parent} holds {_some(beside)}."
-        raise EmbedkitError(f"there is no folder {place}. {hint}")
+        raise DatasetNotFound(f"there is no folder {place}. {hint}")
 
 
 def _no_images(place: Path, found: Walk) -> EmbedkitError:

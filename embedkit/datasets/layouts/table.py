@@ -9,6 +9,7 @@ import pandas as pd
 from embedkit.datasets.addresses import file_of, frames, inside, there
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.contents import Contents
+from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.published import first_mark
 from embedkit.datasets.splits import SPLITS
 from embedkit.datasets.tabular import as_text, read_rows, typed
@@ -35,7 +36,7 @@ def read_csv(file: Path, base: Path) -> Contents:
     rows = read_rows(file, ("path",))
     rows["path"] = [_path(file, base, line, written) for line, written in rows["path"].items()]
     if not any(there(base / file_of(path)) for path in rows["path"]):
-        raise EmbedkitError(
+        raise DatasetNotFound(
             f"none of the {len(rows)} images of {file} exists: looked for {base / rows['path'].iloc[0]} first. "
             f"Paths are relative to {base}; name another folder with --root."
         )

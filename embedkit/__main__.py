@@ -1,0 +1,5 @@
+"""``python -m embedkit`` is ``embedkit``."""
+
+from embedkit.cli import main
+
+main()

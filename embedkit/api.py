@@ -1,0 +1,264 @@
+"""The public verbs: each composes the rooms below and returns one of the three values."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedkit import cache as caches
+from embedkit import datasets, encoders
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError
+from embedkit.extraction import Job, Progress, prepare
+from embedkit.extraction import extract as run_extraction
+
+if TYPE_CHECKING:
+    from embedkit.probing import ProbeResult
+
+PRECISIONS = ("bf16", "fp32")
+
+
+def cache_folder(given: Path | str | None = None) -> Path:
+    """Return the folder of all caches: as given, else ``EMBEDKIT_CACHE``, else ``./cache``."""
+    return Path(given or os.environ.get("EMBEDKIT_CACHE") or "cache")
+
+
+def extract(
+    model: str,
+    data: str,
+    *,
+    cache: Path | str | None = None,
+    root: Path | str | None = None,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Embed a data set with a frozen encoder, or read what was embedded before.
+
+    Args:
+        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
+        data: a catalog name, ``folder:PATH`` or ``csv:PATH``.
+        cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
+            of them.
+        precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it.
+        device: ``cpu`` or ``cuda``. workers: decoding processes. batch: images per forward pass.
+        progress: told of every step.
+
+    Returns:
+        The embeddings, X of shape (n, d) float32. Images that could not be read are in its ``failed``.
+
+    Raises:
+        EmbedkitError: unknown names, missing files or weights, no readable image, a full disk.
+    """
+    job = job_for(model, weights=weights, precision=precision, device=device)
+    dataset = datasets.open_dataset(data, _path(root))
+    report = run_extraction(dataset, job, cache_folder(cache), workers=workers, batch=batch, progress=progress)
+    return caches.read(report.path)
+
+
+def job_for(
+    model: str,
+    *,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    fetch: bool = True,
+) -> Job:
+    """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
+    if precision not in (None, *PRECISIONS):
+        raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}")
+    given = _path(weights)
+    folder = given if given is not None and given.is_dir() else None
+    file = None if folder else given
+    return prepare(model, weights=file, weights_folder=folder, precision=precision, device=device, fetch=fetch)
+
+
+def load(
+    model: str,
+    data: str,
+    *,
+    cache: Path | str | None = None,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    key: str | None = None,
+) -> EmbeddingSet:
+    """Read cached embeddings by name; imports no torch and needs neither images nor weights.
+
+    Where the weights are at hand, only vectors made from those weights, with today's preprocessing, are returned:
+    a stale cache is an error, not an answer.
+
+    Args:
+        model, data: as in `extract`. cache: the folder of all caches. weights: as in `extract`.
+        precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one.
+        key: names one file where several fit.
+
+    Raises:
+        NotCached: nothing of that name, or only vectors of another configuration.
+        EmbedkitError: several files fit.
+    """
+    folder = cache_folder(cache)
+    name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
+    files = caches.find(folder, name, slug, key or "*")
+    command = f"embedkit extract --model {model} --data {data}"
+    if not files:
+        raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
+    return caches.read(files[0] if key else _current(files, model, weights, precision, command))
+
+
+def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:
+    choices = [precision] if precision else [None, *PRECISIONS]
+    try:
+        jobs = [job_for(model, weights=weights, precision=choice, fetch=False) for choice in choices]
+    except encoders.WeightsNotFound:
+        return _only(files, precision)
+    by_key = {path.stem.rpartition(".")[2]: path for path in files}
+    for job in jobs:
+        if job.key in by_key:
+            return by_key[job.key]
+    differ = _difference(caches.read_header(files[0]).provenance["configuration"], jobs[0].configuration)
+    raise caches.NotCached(
+        f"{files[0].name} was made otherwise than today ({differ}): {command}, or give key= to read it all the same"
+    )
+
+
+def _only(files: list[Path], precision: str | None) -> Path:
+    fit = [path for path in files if precision in (None, _precision_of(path))]
+    if len(fit) != 1:
+        names = ", ".join(path.name for path in fit or files)
+        raise EmbedkitError(
+            f"which embeddings are meant is not clear ({names}), and the weights are not here to tell: give key=, "
+            "the part of the name before .h5ad"
+        )
+    return fit[0]
+
+
+def _precision_of(path: Path) -> str | None:
+    configuration = caches.read_header(path).provenance["configuration"]
+    precision: str | None = configuration["encoder"].get("precision")
+    return precision
+
+
+def _difference(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
+    parts = []
+    for name in sorted({*then, *now}):
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            parts.append(_difference(old, new, f"{prefix}{name}."))
+        elif old != new:
+            parts.append(f"{prefix}{name}: then {old}, now {new}")
+    return "; ".join(part for part in parts if part)
+
+
+def bring_up_to_date(
+    job: Job,
+    data: str,
+    *,
+    cache: Path,
+    root: Path | None = None,
+    workers: int | None = None,
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Extract what is missing and return the embeddings; where the images are gone, what is cached is taken."""
+    try:
+        dataset = datasets.open_dataset(data, root)
+    except datasets.DatasetNotFound:
+        name = datasets.dataset_name(data)
+        stored = job.store(cache, name).path
+        if not stored.exists():
+            raise
+        if progress:
+            progress.note(f"the images of {name} are not here: its cached embeddings are taken as they are")
+        return caches.read(stored)
+    report = run_extraction(dataset, job, cache, workers=workers, batch=batch, progress=progress)
+    return caches.read(report.path)
+
+
+def probe(
+    data: EmbeddingSet | str,
+    *,
+    model: str | None = None,
+    test: EmbeddingSet | str | None = None,
+    classifier: str = "logistic",
+    target: str | None = None,
+    group: str | None = None,
+    cache: Path | str | None = None,
+    root: Path | str | None = None,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> "ProbeResult":
+    """Fit a classifier on cached embeddings and judge it on images of patients it has not seen.
+
+    Args:
+        data: an `EmbeddingSet` (from `load`, `extract` or `EmbeddingSet.from_arrays`) or the name of a data set.
+        model: as in `extract`; needed where a data set is named. Missing embeddings are extracted.
+        test: another set with the same classes to judge on.
+        classifier: ``logistic``, ``svm-linear`` or ``svm-rbf``.
+        target: what to predict, by default the set's first target. group: the column of patients or lesions.
+        cache, root, weights, precision, progress: as in `extract`.
+        choices: as in `embedkit.probing.probe`: seed, folds, replicates, standardise.
+
+    Raises:
+        EmbedkitError: as in `extract` and `embedkit.probing.probe`.
+    """
+    from embedkit.probing import probe as run_probe
+
+    def embeddings(source: EmbeddingSet | str) -> EmbeddingSet:
+        if isinstance(source, EmbeddingSet):
+            return source
+        if model is None:
+            raise EmbedkitError(f"which encoder's embeddings of {source}? Give model=")
+        job = job_for(model, weights=weights, precision=precision)
+        return bring_up_to_date(job, source, cache=cache_folder(cache), root=_path(root), progress=progress)
+
+    train = embeddings(data)
+    unseen = None if test is None else embeddings(test)
+    result = run_probe(train, unseen, classifier=classifier, target=target, group=group, **choices)
+    return with_baselines(result, unseen or train)
+
+
+def with_baselines(result: "ProbeResult", judged: EmbeddingSet) -> "ProbeResult":
+    """Return the result with the published figures that concern the set it was judged on."""
+    from embedkit.baselines import published_rows
+
+    facts = judged.provenance.get("dataset", {}).get("facts", {})
+    rows = published_rows(
+        judged.name,
+        related=facts.get("related", []),
+        resolution=facts.get("resolution"),
+        target=result.target,
+        protocol=result.protocol,
+    )
+    return replace(result, baselines=rows)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def check_names(models: Sequence[str], data: Sequence[str], classifiers: Sequence[str] = ()) -> None:
+    """Refuse a name that means nothing before anything that takes minutes is begun.
+
+    Raises:
+        EmbedkitError: an unknown model, data set or classifier, with the closest names.
+    """
+    for name in data:
+        datasets.dataset_name(name)
+    for model in models:
+        encoders.resolve(model)
+    if classifiers:
+        from embedkit.probing import check_classifier
+
+        for classifier in classifiers:
+            check_classifier(classifier)
+
+
+def each(values: Sequence[str] | str) -> list[str]:
+    """Return one or several names as a list without repeats."""
+    return list(dict.fromkeys([values] if isinstance(values, str) else values))

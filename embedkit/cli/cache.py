@@ -1,0 +1,153 @@
+"""``embedkit cache``: look at, check, export and remove cache files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from embedkit.cli import options
+from embedkit.cli.console import print_json, print_table, say
+
+app = typer.Typer(help="List, describe, verify, export and remove cache files.", no_args_is_help=True)
+
+Files = Annotated[
+    list[str] | None, typer.Argument(help="Cache files, or names DATASET or DATASET/ENCODER; by default all.")
+]
+
+
+def _chosen(files: list[str] | None, cache: Path | None) -> list[Path]:
+    from embedkit import api
+    from embedkit.cache import NotCached, find
+
+    folder = api.cache_folder(cache)
+    if not files:
+        return find(folder)
+    chosen: list[Path] = []
+    for name in files:
+        dataset, _, encoder = name.partition("/")
+        found = [Path(name)] if Path(name).is_file() else find(folder, dataset, encoder or "*")
+        if not found:
+            raise NotCached(f"'{name}' is neither a file nor cached in {folder}: embedkit cache ls lists what is")
+        chosen += found
+    return chosen
+
+
+def _described(path: Path) -> dict[str, Any]:
+    from embedkit.cache import CacheError, read_header
+
+    try:
+        header = read_header(path)
+    except CacheError as error:
+        return {"path": str(path), "state": str(error)}
+    configuration = header.provenance["configuration"]
+    return {
+        "path": str(path),
+        "state": "complete",
+        "data": header.provenance["name"],
+        "encoder": header.provenance["encoder"],
+        "key": header.provenance["key"],
+        "n": header.shape[0],
+        "d": header.shape[1],
+        "dtype": str(header.dtype),
+        "precision": configuration["encoder"]["precision"],
+        "failed": header.failed.to_dict("records"),
+        "megabytes": round(path.stat().st_size / 1e6, 1),
+        "columns": list(header.table.columns),
+        "dataset": header.provenance["dataset"],
+        "configuration": configuration,
+        "version": header.provenance["version"],
+    }
+
+
+@app.command("ls")
+def ls(cache: options.Cache = None, as_json: options.Json = False) -> None:
+    """List the cache files."""
+    found = [_described(path) for path in _chosen(None, cache)]
+    if as_json:
+        print_json({"results": found})
+        return
+    columns = ("data", "encoder", "n", "d", "precision", "megabytes", "path")
+    rows = [[item.get(column, "?") for column in columns] + [len(item.get("failed", []))] for item in found]
+    if rows:
+        print_table([*columns, "failed"], rows)
+    else:
+        say("no embeddings are cached here yet: embedkit extract --model NAME --data NAME")
+    for item in found:
+        if item["state"] != "complete":
+            say(item["state"], error=True)
+
+
+@app.command("info")
+def info(files: Files = None, cache: options.Cache = None, as_json: options.Json = False) -> None:
+    """Say what a cache file holds and what it was made of."""
+    found = [_described(path) for path in _chosen(files, cache)]
+    if as_json:
+        print_json({"results": found})
+        return
+    for item in found:
+        for name, value in item.items():
+            if name == "failed":
+                say(f"{'failed':14} {len(value)}")
+                for row in value:
+                    say(f"{'':14} {row['path']!r}: {row['reason']}: {row['message']}")
+            elif isinstance(value, dict):
+                for key, inner in value.items():
+                    say(f"{name:14} {key}: {inner}")
+            else:
+                say(f"{name:14} {', '.join(value) if isinstance(value, list) else value}")
+        say("")
+
+
+@app.command("verify")
+def verify(files: Files = None, cache: options.Cache = None, as_json: options.Json = False) -> None:
+    """Read every byte of the cache files and compare it with their checksums."""
+    from embedkit.cache import CacheError
+    from embedkit.cache.sealed import verify_seal
+
+    found = []
+    for path in _chosen(files, cache):
+        try:
+            verify_seal(path)
+            found.append({"path": str(path), "intact": True, "why": ""})
+        except CacheError as error:
+            found.append({"path": str(path), "intact": False, "why": str(error)})
+    if as_json:
+        print_json({"results": found})
+    for item in found if not as_json else []:
+        say(f"{item['path']}: intact" if item["intact"] else str(item["why"]), error=not item["intact"])
+    if not all(item["intact"] for item in found):
+        raise typer.Exit(1)
+
+
+@app.command("export")
+def export(
+    file: Annotated[str, typer.Argument(help="A cache file, or DATASET/ENCODER.")],
+    to: Annotated[Path, typer.Argument(help="Where to: .npz (arrays), .csv (table and vectors) or .h5ad (a copy).")],
+    cache: options.Cache = None,
+) -> None:
+    """Write one cache file in another form."""
+    from embedkit.cache.export import export as write
+    from embedkit.errors import EmbedkitError
+
+    chosen = _chosen([file], cache)
+    if len(chosen) > 1:
+        names = ", ".join(str(path) for path in chosen)
+        raise EmbedkitError(f"'{file}' means several files: give one of {names}")
+    write(chosen[0], to)
+    say(f"{chosen[0]} -> {to}")
+
+
+@app.command("rm")
+def rm(
+    files: Annotated[list[str], typer.Argument(help="Cache files, or names DATASET or DATASET/ENCODER.")],
+    cache: options.Cache = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Remove cache files; the embeddings must then be extracted again."""
+    chosen = _chosen(files, cache)
+    for path in chosen:
+        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    if not yes:
+        typer.confirm(f"Remove {'this file' if len(chosen) == 1 else f'these {len(chosen)} files'}?", abort=True)
+    for path in chosen:
+        path.unlink()

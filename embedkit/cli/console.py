@@ -1,0 +1,100 @@
+"""What a person sees: tables, a progress bar on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+# Rich breaks lines at 80 columns where there is no terminal; a log or a pipe wants whole rows.
+_PIPE_WIDTH = 200
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+def console(*, error: bool = False) -> Console:
+    """Return the console of standard output, or of standard error."""
+    stream = sys.stderr if error else sys.stdout
+    return Console(stderr=error, width=None if stream.isatty() else _PIPE_WIDTH, highlight=False)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object, a missing number as null."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print rows under their headings; numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        # Names come from files and CSVs: Text keeps their brackets from being read as markup.
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    console().print(table)
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a line as it is."""
+    console(error=error).print(Text(text), soft_wrap=True)
+
+
+def interval(value: dict[str, Any]) -> str:
+    """Return ``.951 (.937 to .964)``."""
+    if value["value"] is None:
+        return "-"
+    if value.get("low") is None:
+        return f"{value['value']:.3f}"
+    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+
+
+class Steps:
+    """Progress on standard error: a bar with rate and time left on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._console = console(error=True)
+        self._bar: Bar | None = None
+
+    def start(self, what: str, total: int) -> None:
+        """A run over ``total`` images begins."""
+        self._what, self._total, self._done = what, total, 0
+        self._begun = self._said = time.monotonic()
+        if total and self._console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+            )
+            self._bar = Bar(*columns, console=self._console)
+            self._task = self._bar.add_task(what, total=total, rate="")
+            self._bar.start()
+
+    def advance(self, images: int) -> None:
+        """So many more images are done."""
+        self._done += images
+        now = time.monotonic()
+        rate = self._done / max(now - self._begun, 1e-9)
+        if self._bar is not None:
+            self._bar.update(self._task, advance=images, rate=f"{rate:.1f} images/s")
+        elif now - self._said > _SECONDS_BETWEEN_LINES:
+            self._said = now
+            left = (self._total - self._done) / rate
+            self.note(f"{self._what}: {self._done} of {self._total}, {rate:.1f} images/s, {left:.0f} s left")
+
+    def note(self, text: str) -> None:
+        """Something worth a line happened."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def stop(self) -> None:
+        """The run is over."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

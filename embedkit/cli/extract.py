@@ -1,0 +1,79 @@
+"""``embedkit extract``: images to cached embeddings."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from embedkit.cli import options
+from embedkit.cli.console import Steps, print_json, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LISTED = 20
+
+
+def extract(
+    model: options.Models,
+    data: options.Data,
+    cache: options.Cache = None,
+    root: options.Root = None,
+    weights: options.Weights = None,
+    precision: options.Precision = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    batch: options.Batch = None,
+    allow_failed: options.AllowFailed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
+    from embedkit import api, datasets
+    from embedkit.extraction import extract as run
+
+    api.check_names(model, data)
+    reports = []
+    for name in api.each(data):
+        dataset = datasets.open_dataset(name, root)
+        for encoder in api.each(model):
+            job = api.job_for(encoder, weights=weights, precision=precision, device=device)
+            folder = api.cache_folder(cache)
+            reports.append(run(dataset, job, folder, workers=workers, batch=batch, progress=Steps()))
+            if not as_json:
+                _print(reports[-1])
+    if as_json:
+        print_json({"results": [_as_dict(report) for report in reports]})
+    if sum(len(report.failed) for report in reports) > allow_failed:
+        raise typer.Exit(1)
+
+
+def _print(report: Any) -> None:
+    what = f"{report.data} x {report.model}"
+    if report.embedded:
+        rate = report.embedded / report.seconds
+        counts = f"{report.embedded} embedded ({rate:.1f} images/s), {report.reused} had their embedding"
+    else:
+        counts = f"nothing to do, all {report.reused} had their embedding"
+    say(f"{what}: {report.total} images, {counts}, {len(report.failed)} failed -> {report.path}")
+    print_failed(report.failed, f"{report.data}/{report.model}")
+
+
+def print_failed(failed: "pd.DataFrame", cached: str) -> None:
+    """Print the ledger of a cache file, named DATASET/ENCODER, on standard error."""
+    for name, reason, message in failed[["path", "reason", "message"]].head(_LISTED).itertuples(index=False):
+        say(f"  failed: {name!r}: {reason}: {message}", error=True)
+    if len(failed) > _LISTED:
+        say(f"  and {len(failed) - _LISTED} more: embedkit cache info {cached} lists all", error=True)
+
+
+def _as_dict(report: Any) -> dict[str, Any]:
+    return {
+        "data": report.data,
+        "model": report.model,
+        "key": report.key,
+        "path": str(report.path),
+        "n": report.total,
+        "embedded": report.embedded,
+        "reused": report.reused,
+        "failed": report.failed.to_dict("records"),
+        "seconds": round(report.seconds, 3),
+    }

@@ -1,0 +1,116 @@
+"""Every mistake gets a sentence that says what is wrong and what to do, status 2, and nothing half-written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, write_images
+
+
+def _refused(done: object, *parts: str) -> None:
+    assert done.status == 2, done  # type: ignore[attr-defined]
+    assert done.out == ""  # type: ignore[attr-defined]
+    for part in parts:
+        assert part in done.err, f"{part!r} is not in {done.err!r}"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("verb", ["extract", "probe"])
+def test_unknown_names_get_the_closest_ones(embedkit: Run, verb: str, images: Path) -> None:
+    _refused(embedkit(verb, "--model", "resnet5", "--data", f"folder:{images}"), "resnet5", "resnet50")
+    _refused(embedkit(verb, "--model", "resnet50-v1", "--data", "ham1000"), "ham1000", "ham10000")
+
+
+def test_no_weights_names_the_places_and_the_ways(embedkit: Run, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = embedkit("extract", "--model", "clip-vit-b16", "--data", f"folder:{images}")
+    _refused(done, "--weights", "EMBEDKIT_WEIGHTS", "connected machine")
+
+
+def test_missing_and_empty_folders(embedkit: Run, tiny_model: str, place: Path) -> None:
+    _refused(embedkit("extract", "--model", tiny_model, "--data", "folder:nowhere"), "nowhere")
+    (place / "empty").mkdir()
+    _refused(embedkit("extract", "--model", tiny_model, "--data", "folder:empty"), "empty", "no image")
+    assert not list(place.rglob("*.h5ad"))
+
+
+def test_a_set_that_is_not_here_says_how_to_get_it(embedkit: Run, tiny_model: str) -> None:
+    _refused(embedkit("extract", "--model", tiny_model, "--data", "ham10000"), "ham10000", "--root")
+
+
+def test_a_csv_without_the_column_or_leaving_the_root(embedkit: Run, tiny_model: str, images: Path) -> None:
+    table = images / "t.csv"
+    table.write_text("file,label\nred/red-p0/0.png,red\n")
+    _refused(embedkit("extract", "--model", tiny_model, "--data", f"csv:{table}"), "path", "file")
+    table.write_text("path,label\n../secret.png,red\n")
+    _refused(embedkit("extract", "--model", tiny_model, "--data", f"csv:{table}"), "../secret.png", "--root")
+
+
+def _table(images: Path, text: str) -> str:
+    (images / "t.csv").write_text(text)
+    return f"csv:{images / 't.csv'}"
+
+
+def test_labels_that_permit_no_judgement(embedkit: Run, tiny_model: str, images: Path) -> None:
+    paths = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
+
+    def probe(text: str) -> object:
+        return embedkit("probe", "--model", tiny_model, "--data", _table(images, text))
+
+    _refused(probe("path,label\n" + "".join(f"{path},same\n" for path in paths)), "one class")
+    _refused(probe("path\n" + "".join(f"{path}\n" for path in paths)), "label")
+    each = "".join(f"{path},c{number}\n" for number, path in enumerate(paths))
+    _refused(probe("path,label\n" + each), "class")
+    split = "".join(
+        f"{path},{'third' if i % 5 == 0 else path.split('/')[0]},{'test' if i % 5 == 0 else 'train'}\n"
+        for i, path in enumerate(paths)
+    )
+    _refused(probe("path,label,split\n" + split), "third")
+
+
+def test_unknown_target_group_classifier_and_precision(embedkit: Run, tiny_model: str, images: Path) -> None:
+    words = ("probe", "--model", tiny_model, "--data", f"folder:{images}")
+    _refused(embedkit(*words, "--target", "labl"), "labl", "label")
+    _refused(embedkit(*words, "--group", "patient"), "patient")
+    _refused(embedkit(*words, "--classifier", "svm"), "svm-linear")
+    _refused(embedkit(*words, "--precision", "fp8"), "fp8", "bf16", "fp32")
+
+
+def test_another_set_with_other_classes(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    write_images(place / "other", {"blue": (0, 0, 200), "red": (200, 0, 0)}, patients=2)
+    done = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--test", f"folder:{place / 'other'}")
+    _refused(done, "blue")
+
+
+def test_a_truncated_cache_and_one_of_another_version(
+    embedkit: Run, tiny_model: str, images: Path, place: Path
+) -> None:
+    words = ("extract", "--model", tiny_model, "--data", f"folder:{images}")
+    embedkit(*words)
+    [path] = place.rglob("*.h5ad")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    _refused(embedkit(*words), "damaged", "embedkit cache rm")
+    _refused(embedkit("probe", *words[1:]), "damaged")
+    path.write_bytes(content.replace(b"format 1\n", b"format 9\n", 1))
+    _refused(embedkit(*words), "format 9", "reads format 1")
+    path.write_bytes(content)
+    assert embedkit(*words).status == 0
+
+
+def test_a_file_where_the_cache_should_be(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    (place / "taken").write_text("")
+    done = embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", "--cache", "taken")
+    _refused(done, "taken", "--cache")
+
+
+def test_cache_verbs_name_what_they_did_not_find(embedkit: Run) -> None:
+    for verb in ("info", "verify"):
+        _refused(embedkit("cache", verb, "nothing"), "nothing", "embedkit cache ls")
+    _refused(embedkit("show", "nothing.json"), "nothing.json")
+
+
+def test_one_patient_of_a_class_is_too_few(embedkit: Run, tiny_model: str, images: Path) -> None:
+    paths = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.png"))
+    rows = "".join(f"{path},{path.split('/')[0]},{'p1' if 'red' in path else path}\n" for path in paths)
+    data = _table(images, "path,label,group\n" + rows)
+    _refused(embedkit("probe", "--model", tiny_model, "--data", data), "red", "group")

@@ -1,0 +1,49 @@
+"""``embedkit models``, ``datasets``, ``doctor`` and ``--help``."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+
+def test_models(embedkit: Run, weights_root: Path) -> None:
+    rows = {row["model"]: row for row in embedkit("models", "--weights", weights_root, "--json").results}
+    assert rows["resnet50-v1"]["weights"] == str(weights_root / "resnet50-v1.safetensors")
+    assert rows["clip-vit-b16"]["dim"] == 512
+    assert all(row["licence"] and row["trained_on"] and row["parameters"] for row in rows.values())
+    assert "resnet50-v1" in embedkit("models").out
+
+
+def test_datasets(embedkit: Run, data_root: Path) -> None:
+    rows = {row["data"]: row for row in embedkit("datasets", "--root", data_root, "--json").results}
+    assert rows["ham10000"]["path"] == str(data_root / "ham10000")
+    assert rows["pathmnist"]["path"] is None
+    assert all(row["licence"] and row["citation"] and row["homepage"] and row["get"] for row in rows.values())
+    assert "mini-mias" in embedkit("datasets").out
+
+
+def test_doctor(embedkit: Run) -> None:
+    [facts] = embedkit("doctor", "--json").results
+    assert facts["packages"]["torch"]
+    assert facts["precision"] in ("bf16", "fp32")
+    assert "precision" in embedkit("doctor").out
+
+
+def test_help_imports_nothing_heavy_and_names_the_verbs() -> None:
+    script = (
+        "import sys; sys.argv = ['embedkit', '--help']\n"
+        "from embedkit.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('HEAVY', {'torch', 'sklearn', 'pandas', 'numpy', 'h5py'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "HEAVY set()" in done.stdout
+    for verb in ("extract", "probe", "show", "models", "datasets", "cache", "demo", "doctor"):
+        assert verb in done.stdout
+
+
+def test_version(embedkit: Run) -> None:
+    from embedkit import __version__
+
+    assert embedkit("--version").out.strip() == __version__

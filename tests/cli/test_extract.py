@@ -1,0 +1,91 @@
+"""``embedkit extract`` as a user types it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from embedkit.cache import read
+from tests.cli.conftest import Run
+
+
+def test_extract_then_again(embedkit: Run, tiny_model: str, images: Path) -> None:
+    first = embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}")
+    assert first.status == 0
+    assert "32 images, 32 embedded" in first.out
+    again = embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", "--json")
+    [result] = again.results
+    assert (result["n"], result["embedded"], result["reused"], result["failed"]) == (32, 0, 32, [])
+    assert read(Path(result["path"])).X.shape == (32, 8)
+
+
+def test_failed_images_are_printed_and_counted(embedkit: Run, tiny_model: str, images: Path) -> None:
+    (images / "red" / "red-p0" / "broken\nname.png").write_bytes(b"no image")
+    words = ("extract", "--model", tiny_model, "--data", f"folder:{images}")
+    done = embedkit(*words)
+    assert done.status == 1
+    assert "1 failed" in done.out
+    assert "broken\\nname.png" in done.err
+    assert embedkit(*words, "--allow-failed", 1).status == 0
+    as_json = embedkit(*words, "--json")
+    assert as_json.status == 1
+    assert [row["path"] for row in as_json.results[0]["failed"]] == ["red/red-p0/broken\nname.png"]
+
+
+def test_several_models_and_sets_in_one_call(embedkit: Run, tiny_model: str, images: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(Path(tiny_model.removeprefix("onnx:")).read_bytes())
+    other = tmp_path / "other"
+    images.joinpath("red").rename(tmp_path / "moved")
+    (tmp_path / "moved").rename(other)
+    done = embedkit(
+        "extract", "--model", tiny_model, "--model", f"onnx:{copy}",
+        "--data", f"folder:{images}", "--data", f"folder:{other}", "--json",
+    )  # fmt: skip
+    assert [result["n"] for result in done.results] == [16, 16, 16, 16]
+    assert len({result["path"] for result in done.results}) == 4
+
+
+def test_json_is_all_there_is_on_standard_output(tiny_model: str, images: Path) -> None:
+    words = ["extract", "--model", tiny_model, "--data", f"folder:{images}", "--json"]
+    done = subprocess.run([sys.executable, "-m", "embedkit", *words], capture_output=True, check=True)
+    assert json.loads(done.stdout)["results"][0]["embedded"] == 32
+
+
+def test_ctrl_c_is_a_sentence_and_status_130(tiny_model: str, images: Path, place: Path) -> None:
+    rng = np.random.default_rng(1)
+    from PIL import Image
+
+    folder = place / "many" / "a"
+    folder.mkdir(parents=True)
+    for number in range(400):
+        Image.fromarray(rng.integers(0, 255, (700, 700, 3), dtype=np.uint8)).save(
+            folder / f"{number}.png", compress_level=0
+        )
+    words = ["extract", "--model", tiny_model, "--data", f"folder:{place / 'many'}", "--batch", "8"]
+    process = subprocess.Popen([sys.executable, "-m", "embedkit", *words], stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if list(place.glob("cache/*/.shards/*/*.h5")) or process.poll() is not None:
+            break
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it could be stopped"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "are kept: run the same command again" in err
+    assert "Traceback" not in err
+
+
+def test_the_extraction_of_ten_more_embeds_ten(embedkit: Run, tiny_model: str, images: Path) -> None:
+    from PIL import Image
+
+    words = ("extract", "--model", tiny_model, "--data", f"folder:{images}", "--json")
+    embedkit(*words)
+    for number in range(10):
+        Image.new("RGB", (30, 30), (number, 0, 0)).save(images / "red" / "red-p0" / f"new{number}.png")
+    [result] = embedkit(*words).results
+    assert (result["n"], result["embedded"]) == (42, 10)

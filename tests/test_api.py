@@ -1,0 +1,126 @@
+"""``ek.load`` by name never returns a stale vector, and ``ek.probe`` takes names and anybody's vectors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embedkit as ek
+from embedkit import api
+from embedkit.cache import NotCached, Store
+from tests.cache.conftest import PROVENANCE, digest_of, no_failures, stamps, table_of, vectors
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("EMBEDKIT_WEIGHTS", raising=False)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "resnet18.safetensors").write_bytes(b"first weights")
+    return folder
+
+
+def _cached(cache: Path, weights: Path, precision: str, number: int) -> Store:
+    job = api.job_for("resnet18", weights=weights, precision=precision)
+    store = job.store(cache, "hei-med")
+    provenance = {**PROVENANCE, "name": "hei-med", "encoder": "resnet18", "key": job.key}
+    with store.lock():
+        sources = [store.add_shard(vectors([number]), [digest_of(number)])]
+        table = table_of([number])
+        store.commit(table, no_failures(), stamps(1), sources, {**provenance, "configuration": job.configuration})
+    return store
+
+
+def _first(e: ek.EmbeddingSet) -> float:
+    return float(e.X[0, 0])
+
+
+def test_load_finds_the_vectors_of_todays_weights(tmp_path: Path, weights: Path) -> None:
+    _cached(tmp_path, weights, "fp32", 1)
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights)) == 1
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path)) == 1
+
+
+def test_vectors_of_other_weights_are_refused_with_the_difference(tmp_path: Path, weights: Path) -> None:
+    store = _cached(tmp_path, weights, "fp32", 1)
+    (weights / "resnet18.safetensors").write_bytes(b"other weights")
+    with pytest.raises(NotCached, match=r"encoder\.weights: then .* now .*embedkit extract --model resnet18"):
+        ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights)
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights, key=store.key)) == 1
+    _cached(tmp_path, weights, "fp32", 2)
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights)) == 2
+
+
+def test_precision_picks_between_files(tmp_path: Path, weights: Path) -> None:
+    for number, precision in enumerate(("bf16", "fp32")):
+        _cached(tmp_path, weights, precision, number)
+    for number, precision in enumerate(("bf16", "fp32")):
+        for where in (weights, None):
+            e = ek.load("resnet18", "hei-med", cache=tmp_path, weights=where, precision=precision)
+            assert _first(e) == number
+
+
+def test_vectors_of_another_precision_are_better_than_none(tmp_path: Path, weights: Path) -> None:
+    _cached(tmp_path, weights, "bf16", 5)
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights)) == 5
+    with pytest.raises(NotCached, match="precision: then bf16, now fp32"):
+        ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights, precision="fp32")
+
+
+def test_without_weights_several_files_are_a_question(tmp_path: Path, weights: Path) -> None:
+    one = _cached(tmp_path, weights, "fp32", 1)
+    (weights / "resnet18.safetensors").write_bytes(b"other weights")
+    _cached(tmp_path, weights, "fp32", 2)
+    with pytest.raises(ek.EmbedkitError, match=r"not clear.*key="):
+        ek.load("resnet18", "hei-med", cache=tmp_path)
+    assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, key=one.key)) == 1
+
+
+def test_load_of_what_was_never_extracted_says_the_command(tmp_path: Path) -> None:
+    with pytest.raises(NotCached, match="embedkit extract --model resnet18 --data hei-med"):
+        ek.load("resnet18", "hei-med", cache=tmp_path)
+
+
+def test_load_imports_no_torch(tmp_path: Path, weights: Path) -> None:
+    import subprocess
+    import sys
+
+    _cached(tmp_path, weights, "fp32", 1)
+    script = (
+        "import sys, embedkit as ek\n"
+        f"e = ek.load('resnet18', 'hei-med', cache={str(tmp_path)!r}, weights={str(weights)!r})\n"
+        "assert len(e) == 1 and not {'torch', 'timm', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_probe_runs_on_anybodys_vectors() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["ill", "well"], 30)
+    X = rng.normal(size=(60, 4)) + 2 * (y == "ill")[:, None]
+    result = ek.probe(ek.EmbeddingSet.from_arrays(X, y, groups=np.arange(60) // 2))
+    assert result.auc["value"] > 0.9
+    assert result.n_groups == 30
+    assert result.baselines == []
+
+
+def test_probe_of_a_name_needs_a_model() -> None:
+    with pytest.raises(ek.EmbedkitError, match="model="):
+        ek.probe("hei-med")
+
+
+def test_probe_refuses_vectors_that_are_not_finite() -> None:
+    X = np.zeros((20, 2))
+    X[3, 1] = np.nan
+    with pytest.raises(ek.EmbedkitError, match=r"NaN"):
+        ek.probe(ek.EmbeddingSet.from_arrays(X, ["a", "b"] * 10))
+
+
+def test_the_public_names_are_all_there() -> None:
+    assert set(dir(ek)) == set(ek.__all__)
+    for name in ek.__all__:
+        assert getattr(ek, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = ek.nothing  # type: ignore[attr-defined]
