@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from embedkit.datasets.card import DatasetCard, OpenFile
-from embedkit.datasets.places import DatasetNotFound
+from embedkit.datasets.errors import DatasetNotFound
 
 TIMEOUT = 30
 
