@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -148,9 +148,10 @@ def print_results(results: Sequence["ProbeResult"]) -> None:
         say(f"note: {text}")
 
 
-def _selected(selected: dict[str, object]) -> str:
-    value = selected.get("C")
-    return ", ".join(f"{c:g}" for c in value) if isinstance(value, list) else f"{value:g}"
+def _selected(selected: dict[str, Any]) -> str:
+    chosen = selected["C"] if isinstance(selected["C"], list) else [selected["C"]]
+    least, most = min(chosen), max(chosen)
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
 
 
 def _print_classes(results: Sequence["ProbeResult"]) -> None:

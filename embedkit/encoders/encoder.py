@@ -1,18 +1,16 @@
 """Encoder: a batch of images in, one vector per image out."""
 
-from collections.abc import Callable
 from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.encoders.backends import Run
 from embedkit.encoders.card import EncoderCard
 from embedkit.encoders.weights import Weights
 from embedkit.errors import EmbedkitError
 
 PRECISIONS = ("fp32", "bf16")
-
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Encoder:

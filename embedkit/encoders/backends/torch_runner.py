@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from embedkit.encoders.encoder import Run
+    from embedkit.encoders.backends import Run
 
 
 def check_device(device: str) -> None:
