@@ -44,7 +44,9 @@ def write_table(parent: h5py.Group, name: str, table: pd.DataFrame, index: str |
     group = parent.create_group(name)
     _tag(group, "dataframe")
     columns = [column for column in table.columns if column != index]
-    stored = [_stored_name(column) for column in columns]
+    stored: list[str] = []
+    for column in columns:
+        stored.append(_stored_name(column, {*stored, *columns} - {column}))
     group.attrs["_index"] = index or "_index"
     group.attrs.create("column-order", stored, dtype=_TEXT, shape=(len(columns),))
     group.attrs.create("column-names", columns, dtype=_TEXT, shape=(len(columns),))
@@ -62,9 +64,12 @@ def write_table(parent: h5py.Group, name: str, table: pd.DataFrame, index: str |
             _write_text(group, name_there, values.to_numpy(object))
 
 
-def _stored_name(column: str) -> str:
+def _stored_name(column: str, taken: set[str]) -> str:
     # HDF5 takes a slash for a path and a lone dot for the group itself.
-    return column.replace("/", "\N{FRACTION SLASH}") if column != "." else "\N{FULLWIDTH FULL STOP}"
+    name = column.replace("/", "\N{FRACTION SLASH}") if column != "." else "\N{FULLWIDTH FULL STOP}"
+    while name in taken:
+        name += "\N{FRACTION SLASH}"
+    return name
 
 
 def _write_text(group: h5py.Group, name: str, values: np.ndarray) -> None:

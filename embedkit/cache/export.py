@@ -1,8 +1,9 @@
 """A cache file in other forms, for tools that read neither HDF5 nor Python."""
 
 import shutil
+from collections.abc import Container
 from pathlib import Path
-from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -38,14 +39,27 @@ def export(path: Path, to: Path) -> None:
 
 
 def _npz(embeddings: EmbeddingSet, to: Path) -> None:
-    columns: dict[str, Any] = {"X": embeddings.X}
-    for name, values in embeddings.table.items():
-        # Object arrays would be pickled; text becomes fixed-width unicode, a gap the empty text.
-        text = values.dtype.kind not in "biuf"
-        columns[str(name)] = values.fillna("").to_numpy(str) if text else values.to_numpy()
-    np.savez(to, **columns)
+    with ZipFile(to, "w") as archive:
+        _member(archive, "X", embeddings.X)
+        for name, values in embeddings.table.items():
+            # Object arrays would be pickled; text becomes fixed-width unicode, a gap the empty text.
+            text = values.dtype.kind not in "biuf"
+            _member(archive, _free(str(name), {"X"}), values.fillna("").to_numpy(str) if text else values.to_numpy())
+
+
+def _member(archive: ZipFile, name: str, values: np.ndarray) -> None:
+    # numpy.savez takes names as keywords, and some of them (file) are its own.
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name = f"_{name}"
+    return name
 
 
 def _csv(embeddings: EmbeddingSet, to: Path) -> None:
-    vectors = pd.DataFrame(embeddings.X, columns=[f"e{i}" for i in range(embeddings.X.shape[1])])
+    d = embeddings.X.shape[1]
+    vectors = pd.DataFrame(embeddings.X, columns=[_free(f"e{i}", embeddings.table) for i in range(d)])
     pd.concat([embeddings.table, vectors], axis=1).to_csv(to, index=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import h5py
 
-from embedkit.cache.errors import DamagedCache, ForeignCache, writing_to
+from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.key import FORMAT_VERSION
 
 BLOCK = 512
@@ -43,17 +43,25 @@ class Seal:
         return (_MAGIC + text.encode()).ljust(BLOCK, b"\0")
 
 
-def _read_seal(path: Path) -> Seal:
-    with path.open("rb") as file:
+def read_seal(path: Path) -> Seal:
+    """Return what the seal of a file says.
+
+    Raises:
+        ForeignCache: no seal, or one of another format version.
+        CacheError: the file can't be read.
+    """
+    with _opened(path) as file:
         lines = file.read(BLOCK).rstrip(b"\0").split(b"\n")
     try:
         version = int(lines[0].removeprefix(_MAGIC))
     except ValueError as error:
-        raise ForeignCache(f"{path} is not an embedkit cache, or its first {BLOCK} bytes are damaged") from error
+        raise ForeignCache(
+            f"{path} is not an embedkit cache, or its first {BLOCK} bytes are damaged. {_MEND}"
+        ) from error
     if version != FORMAT_VERSION:
         raise ForeignCache(
             f"{path} has cache format {version}, this embedkit reads format {FORMAT_VERSION}: "
-            "extract again, or use the embedkit that wrote it"
+            f"use the embedkit that wrote it, or a new one. {_MEND}"
         )
     try:
         size, bulk, whole, outside = (line.split() for line in lines[1:5])
@@ -62,18 +70,36 @@ def _read_seal(path: Path) -> Seal:
         raise _damaged(path, "its seal is not readable") from error
 
 
+_MEND = "Remove it (embedkit cache rm FILE) and extract again"
+
+
 def _damaged(path: Path, why: object) -> DamagedCache:
-    return DamagedCache(f"{path} is damaged: {why}. Remove it (embedkit cache rm) and extract again")
+    return DamagedCache(f"{path} is damaged: {why}. {_MEND}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise CacheError(f"{path} can't be read: {error.strerror}") from error
+    with file:
+        yield file
 
 
 def _make_seal(path: Path, bulk_at: int, bulk_size: int) -> Seal:
-    whole, outside = hashlib.sha256(), hashlib.sha256()
+    whole, outside = hashlib.sha256(), _hash_of_the_rest(bulk_at, bulk_size)
     with path.open("rb") as file:
         size = file.seek(0, SEEK_END) - BLOCK
         _feed(file, BLOCK, bulk_at, whole, outside)
         _feed(file, bulk_at, bulk_at + bulk_size, whole)
         _feed(file, bulk_at + bulk_size, size + BLOCK, whole, outside)
     return Seal(size, bulk_at, bulk_size, whole.hexdigest(), outside.hexdigest())
+
+
+def _hash_of_the_rest(bulk_at: int, bulk_size: int) -> "hashlib._Hash":
+    # Where the vectors lie is part of it: no other stretch may be taken for them.
+    return hashlib.sha256(f"{bulk_at} {bulk_size}".encode())
 
 
 def _feed(file: BufferedReader, start: int, end: int, *hashes: "hashlib._Hash") -> None:
@@ -92,11 +118,21 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
+def _refuse_a_full_disk(temporary: Path, room: int) -> None:
+    # HDF5 can crash the process when it runs out of space, so the space is asked for beforehand.
+    if hasattr(os, "posix_fallocate"):
+        with temporary.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, room)
+
+
 @contextmanager
-def sealed_file(path: Path) -> Iterator[h5py.File]:
+def sealed_file(path: Path, room: int) -> Iterator[h5py.File]:
     """Open a new HDF5 file that gets its name only when it is complete, sealed and on the disk.
 
     The vectors must be a dataset ``X`` of contiguous layout.
+
+    Args:
+        path: the final name. room: bytes that the file will not exceed by much.
 
     Raises:
         CacheError: the disk is full or the folder can't be written; nothing is left under ``path``.
@@ -105,6 +141,7 @@ def sealed_file(path: Path) -> Iterator[h5py.File]:
     with writing_to(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            _refuse_a_full_disk(temporary, room)
             with h5py.File(temporary, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
                 yield file
                 at, size = file[BULK].id.get_offset(), file[BULK].id.get_storage_size()
@@ -144,12 +181,12 @@ def open_sealed(path: Path) -> Iterator[h5py.File]:
         ForeignCache: no embedkit cache, or one of another format version.
         DamagedCache: truncated or altered outside of the vectors.
     """
-    seal = _read_seal(path)
+    seal = read_seal(path)
     actual = path.stat().st_size
     if actual != seal.size + BLOCK:
         raise _damaged(path, f"{actual} bytes instead of {seal.size + BLOCK}")
-    outside = hashlib.sha256()
-    with path.open("rb") as plain:
+    outside = _hash_of_the_rest(seal.bulk_at, seal.bulk_size)
+    with _opened(path) as plain:
         _feed(plain, BLOCK, seal.bulk_at, outside)
         _feed(plain, seal.bulk_at + seal.bulk_size, actual, outside)
     if outside.hexdigest() != seal.outside:
@@ -168,8 +205,8 @@ def verify_seal(path: Path) -> None:
         ForeignCache: no seal, or one of another format version.
         DamagedCache: any byte differs.
     """
-    seal = _read_seal(path)
-    with path.open("rb") as file:
+    seal = read_seal(path)
+    with _opened(path) as file:
         block = file.read(BLOCK)
     if block != _make_seal(path, seal.bulk_at, seal.bulk_size).encode():
         raise _damaged(path, "its bytes do not have the checksum of its seal")

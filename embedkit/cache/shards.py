@@ -10,6 +10,8 @@ import numpy as np
 from embedkit.cache.errors import CacheError
 from embedkit.cache.sealed import open_sealed, reading, sealed_file, verify_seal
 
+_OVERHEAD = 1 << 16
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -26,7 +28,7 @@ def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
     """
     name = hashlib.sha256("\n".join(digests).encode()).hexdigest()[:24]
     path = folder / f"{name}.h5"
-    with sealed_file(path) as file:
+    with sealed_file(path, room=X.nbytes + 32 * len(digests) + _OVERHEAD) as file:
         file["X"] = X
         file["digest"] = np.array(digests, dtype="S32")
     return Rows(path, tuple(digests))

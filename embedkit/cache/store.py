@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 from embedkit.cache.elements import read_dict, read_table, write_dict, write_table
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached, writing_to
-from embedkit.cache.sealed import open_sealed, reading, sealed_file, sweep
+from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep
 from embedkit.cache.shards import Rows, read_shards, write_shard
 
 _BLOCK_ROWS = 4096
+_OVERHEAD = 1 << 18
 _JSON = ("dataset", "configuration")
 
 
@@ -30,7 +31,8 @@ class Cached:
     Attributes:
         path: of the file. shape: of its ``X``, (n, d). dtype: of its ``X``.
         table: one row per vector. failed: the ledger of the images without one.
-        files: ``size`` (bytes) and ``mtime_ns`` of each image file when it was read; 0 where not to be trusted.
+        files: ``size`` (bytes), ``mtime_ns`` and ``ctime_ns`` of each image file when it was read; times 0 where they
+            are not to be trusted.
         provenance: as in `EmbeddingSet`.
     """
 
@@ -134,7 +136,8 @@ class Store:
             CacheError: the disk is full or closed; the old file, if there was one, stays as it was.
         """
         uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
-        with writing_to(self.path.parent), sealed_file(self.path) as file:
+        room = _room(len(table), sources[0].path, [table, failed, files])
+        with sealed_file(self.path, room) as file:
             file.attrs["encoding-type"] = "anndata"
             file.attrs["encoding-version"] = "0.1.0"
             _copy_vectors(file, table["digest"].to_numpy(object), sources)
@@ -153,6 +156,12 @@ def _pack(provenance: dict[str, Any]) -> dict[str, str]:
 
 def _unpack(stored: dict[str, Any]) -> dict[str, Any]:
     return {key: json.loads(value) if key in _JSON else value for key, value in stored.items()}
+
+
+def _room(n: int, source: Path, tables: list[pd.DataFrame]) -> int:
+    with open_sealed(source) as file:
+        row = int(file["X"].shape[1]) * int(file["X"].dtype.itemsize)
+    return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
 
 
 def _copy_vectors(file: h5py.File, digests: np.ndarray, sources: list[Rows]) -> None:
@@ -222,11 +231,24 @@ def read(path: Path) -> EmbeddingSet:
     return EmbeddingSet(X, header.table, header.provenance, header.failed)
 
 
+def remove(path: Path, cache: Path) -> None:
+    """Remove a cache file: one that lies in ``cache``, or one that has a seal.
+
+    Raises:
+        ForeignCache: neither; another program's file is not ours to remove.
+        CacheError: the folder can't be written.
+    """
+    if path.resolve().parent.parent != cache.resolve():
+        read_seal(path)
+    with writing_to(path.parent):
+        path.unlink()
+
+
 def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
     """Return the cache files that fit, sorted by name."""
-    return sorted(path for path in cache.glob(f"{dataset}/*.h5ad") if _fits(path, encoder, key))
+    return sorted(path for path in cache.glob("*/*.h5ad") if path.is_file() and _fits(path, dataset, encoder, key))
 
 
-def _fits(path: Path, encoder: str, key: str) -> bool:
+def _fits(path: Path, dataset: str, encoder: str, key: str) -> bool:
     name, _, its_key = path.stem.rpartition(".")
-    return encoder in ("*", name) and key in ("*", its_key)
+    return dataset in ("*", path.parent.name) and encoder in ("*", name) and key in ("*", its_key)

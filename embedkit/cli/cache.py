@@ -25,7 +25,8 @@ def _chosen(files: list[str] | None, cache: Path | None) -> list[Path]:
     chosen: list[Path] = []
     for name in files:
         dataset, _, encoder = name.partition("/")
-        found = [Path(name)] if Path(name).is_file() else find(folder, dataset, encoder or "*")
+        is_file = Path(name).suffix == ".h5ad" and Path(name).is_file()
+        found = [Path(name)] if is_file else find(folder, dataset, encoder or "*")
         if not found:
             raise NotCached(f"'{name}' is neither a file nor cached in {folder}: embedkit cache ls lists what is")
         chosen += found
@@ -124,6 +125,7 @@ def export(
     file: Annotated[str, typer.Argument(help="A cache file, or DATASET/ENCODER.")],
     to: Annotated[Path, typer.Argument(help="Where to: .npz (arrays), .csv (table and vectors) or .h5ad (a copy).")],
     cache: options.Cache = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write one cache file in another form."""
     from embedkit.cache.export import export as write
@@ -134,7 +136,10 @@ def export(
         names = ", ".join(str(path) for path in chosen)
         raise EmbedkitError(f"'{file}' means several files: give one of {names}")
     write(chosen[0], to)
-    say(f"{chosen[0]} -> {to}")
+    if as_json:
+        print_json({"results": [{"path": str(chosen[0]), "to": str(to)}]})
+    else:
+        say(f"{chosen[0]} -> {to}")
 
 
 @app.command("rm")
@@ -142,12 +147,20 @@ def rm(
     files: Annotated[list[str], typer.Argument(help="Cache files, or names DATASET or DATASET/ENCODER.")],
     cache: options.Cache = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Remove cache files; the embeddings must then be extracted again."""
+    from embedkit import api
+    from embedkit.cache import remove
+
     chosen = _chosen(files, cache)
     for path in chosen:
-        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        say(f"{path}  {path.stat().st_size / 1e6:.1f} MB", error=as_json)
     if not yes:
-        typer.confirm(f"Remove {'this file' if len(chosen) == 1 else f'these {len(chosen)} files'}?", abort=True)
+        typer.confirm(
+            f"Remove {'this file' if len(chosen) == 1 else f'these {len(chosen)} files'}?", abort=True, err=as_json
+        )
     for path in chosen:
-        path.unlink()
+        remove(path, api.cache_folder(cache))
+    if as_json:
+        print_json({"results": [{"path": str(path), "removed": True} for path in chosen]})

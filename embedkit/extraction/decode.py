@@ -1,10 +1,14 @@
 """Images from disk to pixels of the encoder's size, in worker processes that never import torch."""
 
+import os
 import signal
+import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 
 import numpy as np
 
@@ -55,9 +59,26 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Pr
     return Decoded(done, stacked, digests, failures)
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C goes to the whole process group; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    # Ctrl-C goes to the whole process group; the parent alone answers it. Processes started here inherit the block.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed can't end its workers.
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def decoded(
@@ -79,11 +100,12 @@ def decoded(
     from loky import ProcessPoolExecutor
     from loky.process_executor import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(workers, initializer=_end_with_parent)
     flying: deque[Future[Decoded]] = deque()
     try:
         for task in tasks:
-            flying.append(pool.submit(decode_rows, *task, preprocessing))
+            with _interrupts_held():
+                flying.append(pool.submit(decode_rows, *task, preprocessing))
             if len(flying) > 2 * workers:
                 yield flying.popleft().result()
         while flying:

@@ -17,6 +17,7 @@ from embedkit.errors import EmbedkitError
 # A file changed again within the clock's grain would keep its time stamp, so a fresh stamp proves nothing.
 _FRESH_NS = 2_000_000_000
 _READERS = 8
+STAMP = ["size", "mtime_ns", "ctime_ns"]
 
 
 def canonical_table(dataset: ImageSet) -> pd.DataFrame:
@@ -42,32 +43,31 @@ def canonical_table(dataset: ImageSet) -> pd.DataFrame:
 
 
 def file_stamps(addresses: Sequence[str]) -> pd.DataFrame:
-    """Return ``size`` and ``mtime_ns`` of the file behind each address; 0 where absent or too fresh to be trusted."""
-    seen: dict[str, tuple[int, int]] = {}
+    """Return size and times of the file behind each address; times 0 where absent or too fresh to be trusted.
+
+    The time of the last change of the inode tells what a copy that keeps the other time, or a swap of names, hides.
+    """
+    seen: dict[str, tuple[int, int, int]] = {}
     now = time.time_ns()
     for path in dict.fromkeys(images.split_address(address)[0] for address in addresses):
         try:
             stat = os.stat(path)  # noqa: PTH116 - a million Path objects cost seconds
         except OSError:
-            seen[path] = (0, 0)
+            seen[path] = (0, 0, 0)
         else:
-            fresh = now - stat.st_mtime_ns < _FRESH_NS
-            seen[path] = (stat.st_size, 0 if fresh else stat.st_mtime_ns)
+            fresh = now - max(stat.st_mtime_ns, stat.st_ctime_ns) < _FRESH_NS
+            seen[path] = (stat.st_size, *((0, 0) if fresh else (stat.st_mtime_ns, stat.st_ctime_ns)))
     rows = [seen[images.split_address(address)[0]] for address in addresses]
-    return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, 2), columns=["size", "mtime_ns"])
+    return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
 
 
 def remembered_digests(table: pd.DataFrame, stamps: pd.DataFrame, current: Cached | None) -> list[str | None]:
     """Return the digest of each image whose file has the path, size and time that the cache recorded."""
     if current is None:
         return [None] * len(table)
-    recorded = zip(current.table["path"], current.files["size"], current.files["mtime_ns"], strict=True)
-    known = {
-        (path, size, mtime): digest
-        for (path, size, mtime), digest in zip(recorded, current.table["digest"], strict=True)
-        if mtime
-    }
-    now = zip(table["path"], stamps["size"], stamps["mtime_ns"], strict=True)
+    recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
+    known = {stamp: digest for stamp, digest in zip(recorded, current.table["digest"], strict=True) if stamp[-1]}
+    now = zip(table["path"], *(stamps[name] for name in STAMP), strict=True)
     return [known.get(stamp) for stamp in now]
 
 

@@ -62,11 +62,16 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         features, solve = self._problem(X)
         coef, intercept = solve(features(X), truth, exclusive, Cs)
         flat = features(X_new) @ coef.reshape(-1, coef.shape[2]).T + intercept.ravel()
-        return np.asarray(flat.reshape(len(X_new), *intercept.shape).swapaxes(0, 1))
+        return self._ranks(flat.reshape(len(X_new), *intercept.shape).swapaxes(0, 1), exclusive)
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return np.asarray(self.features_(np.asarray(X, np.float32)) @ self.coef_.T + self.intercept_)
+        scores = self.features_(np.asarray(X, np.float32)) @ self.coef_.T + self.intercept_
+        return self._ranks(scores, self.exclusive_)
+
+    def _ranks(self, scores: np.ndarray, exclusive: bool) -> np.ndarray:
+        """Return (..., n, K) scores that order images by class k, one against the rest."""
+        return np.asarray(scores)
 
     def _problem(self, X: np.ndarray) -> tuple[Features, Solver]:
         """Return what maps images to the features that scores are linear in, and what fits the coefficients."""
@@ -74,10 +79,18 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class LogisticHead(Head):
-    """Multinomial logistic regression, L2, C as in scikit-learn."""
+    """Multinomial logistic regression, L2, C as in scikit-learn; scores of several classes are log-probabilities."""
 
     def __init__(self, C: float = 0.01) -> None:
         self.C = C
+
+    def _ranks(self, scores: np.ndarray, exclusive: bool) -> np.ndarray:
+        if not exclusive or scores.shape[-1] == 2:
+            return np.asarray(scores)
+        from scipy.special import log_softmax
+
+        # Logits are fixed only up to a constant of each image, so they order no images; probabilities do.
+        return np.asarray(log_softmax(scores, axis=-1))
 
 
 class SVMHead(Head):

@@ -12,6 +12,11 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.bootstrap import Interval
 
 FORMAT = 1
+_NUMBERS = ("auc", "accuracy", "balanced_accuracy", "f1_macro")
+_KINDS = {
+    **dict.fromkeys((*_NUMBERS, "selected", "leakage", "cost", "protocol", "predictions"), dict),
+    **dict.fromkeys(("classes", "per_class", "baselines", "notes"), list),
+}
 _KEPT_APART = ("predictions", "classes")
 
 
@@ -104,6 +109,10 @@ class ProbeResult:
         absent = [name for name in names if name not in value]
         if absent:
             raise _no_result(path, f"it lacks '{absent[0]}'")
+        wrong = [name for name, kind in _KINDS.items() if not isinstance(value[name], kind)]
+        wrong = wrong or [name for name in _NUMBERS if not {"value", "low", "high"} <= set(value[name])]
+        if wrong:
+            raise _no_result(path, f"'{wrong[0]}' is not what it should be")
         return cls(**{name: value[name] for name in names} | {"predictions": pd.DataFrame(value["predictions"])})
 
 

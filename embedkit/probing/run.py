@@ -21,6 +21,9 @@ from embedkit.probing.threads import counted_convergence, side_by_side
 # The kernel of this many images takes 3 GB in double precision.
 KERNEL_ROWS = 20_000
 
+# numpy's generators take 32 bits, and the folds need a few seeds behind the one given.
+MAX_SEED = 2**31
+
 Progress = Callable[[str], None]
 
 
@@ -158,6 +161,8 @@ def _refuse_settings(classifier: str, seed: int, folds: int, replicates: int) ->
     for name, value, least in (("seed", seed, 0), ("folds", folds, 2), ("replicates", replicates, 1)):
         if value < least:
             raise EmbedkitError(f"{name} = {value} is too small: give {least} or more")
+    if seed > MAX_SEED:
+        raise EmbedkitError(f"seed = {seed} is too large: give {MAX_SEED} or less")
 
 
 def _refuse_large_kernel(classifier: str, plan: Plan) -> None:

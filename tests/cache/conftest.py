@@ -40,7 +40,7 @@ def no_failures() -> pd.DataFrame:
 
 
 def stamps(n: int) -> pd.DataFrame:
-    return pd.DataFrame({"size": np.arange(n), "mtime_ns": np.arange(n)})
+    return pd.DataFrame({"size": np.arange(n), "mtime_ns": np.arange(n), "ctime_ns": np.arange(n)})
 
 
 PROVENANCE = {

@@ -19,7 +19,7 @@ from embedkit.cache.sealed import open_sealed, sealed_file, verify_seal
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sealed") / "x.h5"
-    with sealed_file(path) as file:
+    with sealed_file(path, 1 << 16) as file:
         file["X"] = np.arange(100)
     return path
 
@@ -84,7 +84,7 @@ def test_a_plain_hdf5_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), sealed_file(tmp_path / "x.h5") as file:
+    with pytest.raises(ZeroDivisionError), sealed_file(tmp_path / "x.h5", 1 << 16) as file:
         file["X"] = np.arange(10)
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -98,12 +98,12 @@ import numpy as np
 from embedkit.cache.errors import CacheError
 from embedkit.cache.sealed import sealed_file
 path = Path(sys.argv[1])
-with sealed_file(path) as file:
+with sealed_file(path, 1 << 16) as file:
     file["X"] = np.arange(10)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
-    with sealed_file(path) as file:
-        file["X"] = np.zeros((1 << 20), np.float64)
+    with sealed_file(path, 8 << 20) as file:
+        raise AssertionError("HDF5 must not be asked to fill a full disk")
 except CacheError as error:
     print("SAID", error)
 """
@@ -122,9 +122,9 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from embedkit.cache.sealed import sealed_file
-with sealed_file(Path(sys.argv[1])) as file:
+with sealed_file(Path(sys.argv[1]), 1 << 16) as file:
     file["X"] = np.arange(5)
-with sealed_file(Path(sys.argv[1])) as file:
+with sealed_file(Path(sys.argv[1]), 1 << 16) as file:
     file["X"] = np.arange(7)
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -140,11 +140,11 @@ with sealed_file(Path(sys.argv[1])) as file:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_closed_folder_is_a_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(CacheError, match="can't be written"), sealed_file(tmp_path / "x.h5"):
+    with pytest.raises(CacheError, match="can't be written"), sealed_file(tmp_path / "x.h5", 1 << 16):
         pass
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way")
-    with pytest.raises(CacheError, match="can't be written"), sealed_file(tmp_path / "cache" / "x.h5"):
+    with pytest.raises(CacheError, match="can't be written"), sealed_file(tmp_path / "cache" / "x.h5", 1 << 16):
         pass

@@ -1,5 +1,8 @@
 """Every mistake gets a sentence that says what is wrong and what to do, status 2, and nothing half-written."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,38 @@ def test_a_truncated_cache_and_one_of_another_version(
     _refused(embedkit(*words), "format 9", "reads format 1")
     path.write_bytes(content)
     assert embedkit(*words).status == 0
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_later(
+    embedkit: Run, tiny_model: str, images: Path, place: Path
+) -> None:
+    words = ["extract", "--model", tiny_model, "--data", f"folder:{images}"]
+    command = [sys.executable, "-m", "embedkit", *words]
+    for kilobytes in (1, 8, 64, 200):
+        limit = f'ulimit -f {kilobytes}; exec "$@"'
+        done = subprocess.run(["bash", "-c", limit, "bash", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, (kilobytes, done)
+        assert "full" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(place.rglob("*.h5ad"))
+    assert embedkit(*words).status == 0
+
+
+def test_a_damaged_result_file(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}")
+    [path] = place.glob("results/*/*.json")
+    good = json.loads(path.read_text())
+    for name, value in (("auc", 1), ("auc", {}), ("selected", []), ("notes", "x"), ("predictions", 3), ("classes", 0)):
+        path.write_text(json.dumps({**good, name: value}))
+        _refused(embedkit("show", path), name, "run the probe again")
+    path.write_text(json.dumps(good)[:-50])
+    _refused(embedkit("show", path), "run the probe again")
+
+
+def test_a_seed_and_a_device_that_mean_nothing(embedkit: Run, tiny_model: str, images: Path) -> None:
+    words = ("probe", "--model", tiny_model, "--data", f"folder:{images}")
+    _refused(embedkit(*words, "--seed", 2**32), "seed")
+    _refused(embedkit(*words, "--device", "foo"), "foo", "cpu or cuda")
 
 
 def test_a_file_where_the_cache_should_be(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:

@@ -64,6 +64,40 @@ def test_export(embedkit: Run, cached: Path, place: Path) -> None:
     assert ".npz" in done.err
 
 
+def test_export_of_columns_with_awkward_names(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    names = ["file", "X", "a/b", "a\N{FRACTION SLASH}b", "allow_pickle", "e0"]
+    rows = "".join(f"{p.relative_to(images)},{','.join(names)}\n" for p in sorted(images.rglob("*.png")))
+    (images / "t.csv").write_text(f"path,{','.join(names)}\n{rows}", encoding="utf-8")
+    [result] = embedkit("extract", "--model", tiny_model, "--data", f"csv:{images / 't.csv'}", "--json").results
+    embeddings = read(Path(result["path"]))
+    assert set(names) < set(embeddings.table.columns)
+    assert embedkit("cache", "export", result["path"], place / "e.npz").status == 0
+    with np.load(place / "e.npz") as arrays:
+        np.testing.assert_array_equal(arrays["X"], embeddings.X)
+        assert set(arrays["file"]) == {"file"}
+        assert set(arrays["_X"]) == {"X"}
+    assert embedkit("cache", "export", result["path"], place / "e.csv").status == 0
+    table = pd.read_csv(place / "e.csv")
+    np.testing.assert_allclose(table["_e0"], embeddings.X[:, 0], rtol=1e-6)
+
+
+def test_rm_leaves_what_is_not_a_cache(embedkit: Run, cached: Path, place: Path) -> None:
+    for name in ("precious.txt", "theirs.h5ad"):
+        (place / name).write_text("not yours to remove")
+        assert embedkit("cache", "rm", "--yes", place / name).status == 2
+        assert (place / name).exists()
+    assert cached.exists()
+
+
+def test_mistyped_paths_and_folders_named_like_files_are_sentences(embedkit: Run, cached: Path) -> None:
+    for verb in ("info", "verify", "rm"):
+        done = embedkit("cache", verb, cached.with_name("typo.h5ad"))
+        assert done.status == 2
+        assert "embedkit cache ls" in done.err
+    (cached.parent / "folder.0.h5ad").mkdir()
+    assert len(embedkit("cache", "ls", "--json").results) == 1
+
+
 def test_rm(embedkit: Run, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert embedkit("cache", "rm", cached, "--yes").status == 0
     assert not cached.exists()

@@ -1,6 +1,8 @@
 """Decoding in worker processes: in order, bounded, and a dead worker is a sentence."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ from embedkit import EmbedkitError
 from embedkit.encoders import Preprocessing
 from embedkit.extraction import decode
 from tests.extraction.fake import PREPROCESSING, write_images
+
+TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +65,22 @@ def test_a_dead_worker_is_a_sentence(addresses: list[str]) -> None:
         list(decode.decoded(list(range(100)), addresses, deadly, workers=1, batch=2))
 
 
-def test_workers_import_no_torch(addresses: list[str], tmp_path: Path) -> None:
-    import subprocess
-    import sys
+def test_workers_end_with_a_killed_parent(addresses: list[str]) -> None:
+    script = (
+        "import os, sys\n"
+        "from embedkit.extraction import decode\n"
+        "from tests.extraction.fake import PREPROCESSING\n"
+        "addresses = sys.argv[1:]\n"
+        "rows = list(range(len(addresses)))\n"
+        "for stretch in decode.decoded(rows, addresses, PREPROCESSING, workers=2, batch=4):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", script, *addresses]
+    # The workers hold this pipe: its end is the end of all of them.
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=30, cwd=TOP)
+    assert done.returncode == -9
 
+
+def test_workers_import_no_torch(addresses: list[str], tmp_path: Path) -> None:
     code = "import sys, embedkit.extraction.decode; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

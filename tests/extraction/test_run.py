@@ -1,12 +1,15 @@
 """What is there is not done again; what is not there is never taken for there."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from embedkit import EmbedkitError
 from embedkit.cache import read
@@ -89,6 +92,19 @@ def test_an_image_changed_in_place_is_embedded_again(folder: Path, cache: Path) 
     report = run(folder, cache)
     assert report.embedded == 1  # the copy is known by its bytes
     np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))
+
+
+def test_names_swapped_between_files_of_equal_size_and_time_are_noticed(folder: Path, cache: Path) -> None:
+    one, two = folder / "a" / "00000.bmp", folder / "b" / "00001.bmp"
+    for path in (one, two):
+        Image.open(path.with_suffix(".png")).save(path)
+        os.utime(path, (1e9, 1e9))
+    time.sleep(2.1)  # stamps younger than two seconds are not trusted anyway
+    run(folder, cache)
+    one.rename(folder / "x")
+    two.rename(one)
+    (folder / "x").rename(two)
+    np.testing.assert_array_equal(read(run(folder, cache).path).X, expected(open_dataset(f"folder:{folder}")))
 
 
 def test_corrected_labels_reach_the_cache_without_embedding(folder: Path, cache: Path) -> None:

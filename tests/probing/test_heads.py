@@ -47,6 +47,15 @@ def test_labels_that_may_hold_together(head: Head) -> None:
     assert roc_auc_score(y[:, 0], fitted.decision_function(X)[:, 0]) > 0.9
 
 
+def test_scores_of_several_classes_order_images_as_their_probabilities_do() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    X, y, _ = clustered(300, 8, 5)
+    scores = make_head("logistic").set_params(C=1.0).fit(X[:200], y[:200]).decision_function(X[200:])
+    reference = LogisticRegression(tol=1e-8, max_iter=9999).fit(X[:200], y[:200]).predict_proba(X[200:])
+    np.testing.assert_allclose(np.exp(scores), reference, atol=1e-4)
+
+
 def test_path_scores_are_those_of_single_fits_and_leave_the_head_alone(head: Head) -> None:
     X, y, _ = clustered(200, 8, 3)
     grid = (0.01, 0.1, 1.0)
