@@ -11,7 +11,7 @@ from embedkit.datasets import open_dataset
 from embedkit.demo.phantoms import write_phantoms
 from embedkit.extraction import Progress, extract
 from embedkit.probing import ProbeResult
-from embedkit.report import RocCurve, roc_figure, umap_figure
+from embedkit.report import RocCurve, prepare_umap, roc_figure, umap_figure
 
 MODEL = "efficientnet-lite0"
 # Few enough for the whole demo to end within a minute on two cores.
@@ -36,21 +36,29 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
     Raises:
         EmbedkitError: the weights' package or a plotting library is not installed, or the folder can't be written.
     """
-    progress.note(f"making synthetic phantoms in {folder / 'images'}")
-    tables = write_phantoms(folder / "images", PATIENTS, IMAGES)
+    from loky import ProcessPoolExecutor
+
     job = api.job_for(MODEL)
-    sets: list[EmbeddingSet] = []
-    results: list[ProbeResult] = []
-    for modality, table in tables.items():
-        dataset = replace(open_dataset(f"csv:{table}"), name=f"phantom-{modality.replace(' ', '-')}")
-        sets.append(read(extract(dataset, job, folder / "cache", progress=progress).path))
-        results.append(api.probe(sets[-1]))
-        results[-1].save(folder / "results" / f"{dataset.name}.json")
-    progress.note("drawing the figures")
-    return Demo(results, [_roc(results, folder / "roc.png"), _umap(sets, folder / "umap.png")])
+    with ProcessPoolExecutor(1) as artist:
+        artist.submit(prepare_umap)
+        progress.note(f"making synthetic phantoms in {folder / 'images'}")
+        tables = write_phantoms(folder / "images", PATIENTS, IMAGES)
+        sets: list[EmbeddingSet] = []
+        results: list[ProbeResult] = []
+        for modality, table in tables.items():
+            dataset = replace(open_dataset(f"csv:{table}"), name=f"phantom-{modality}")
+            sets.append(read(extract(dataset, job, folder / "cache", progress=progress).path))
+            results.append(api.probe(sets[-1]))
+            results[-1].save(folder / "results" / f"{dataset.name}.json")
+        progress.note("drawing the figures")
+        roc, umap = folder / "roc.png", folder / "umap.png"
+        map_drawn = artist.submit(_umap, sets, umap)
+        _roc(results, roc)
+        map_drawn.result()
+    return Demo(results, [roc, umap])
 
 
-def _roc(results: list[ProbeResult], path: Path) -> Path:
+def _roc(results: list[ProbeResult], path: Path) -> None:
     curves = {
         result.data: RocCurve(
             truth=(result.predictions["truth"] == result.classes[1]).to_numpy(),
@@ -64,12 +72,10 @@ def _roc(results: list[ProbeResult], path: Path) -> Path:
     }
     note = f"{SYNTHETIC} Mean over the folds of cross-validation."
     roc_figure(curves, path, f"Logistic regression on {MODEL}", footnote=note)
-    return path
 
 
-def _umap(sets: list[EmbeddingSet], path: Path) -> Path:
+def _umap(sets: list[EmbeddingSet], path: Path) -> None:
     names = [one.name for one in sets for _ in range(len(one))]
     labels = [label for one in sets for label in one.table["label"]]
     X = np.concatenate([one.X for one in sets])
     umap_figure(X, names, path, f"UMAP of {MODEL} embeddings", marker=labels, footnote=SYNTHETIC)
-    return path

@@ -2,6 +2,6 @@
 and computes no metric of its own.
 """
 
-from embedkit.report.figures import RocCurve, roc_figure, roc_points, umap_figure
+from embedkit.report.figures import RocCurve, prepare_umap, roc_figure, roc_points, umap_figure
 
-__all__ = ["RocCurve", "roc_figure", "roc_points", "umap_figure"]
+__all__ = ["RocCurve", "prepare_umap", "roc_figure", "roc_points", "umap_figure"]

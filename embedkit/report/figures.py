@@ -176,6 +176,15 @@ def umap_figure(
             legend(axes, [key(name, GREY, glyph) for name, glyph in glyphs.items()], side="right")
 
 
+def prepare_umap() -> None:
+    """Let UMAP compile itself in this process, which takes longer than a small map: do it beside other work.
+
+    Raises:
+        EmbedkitError: umap-learn is not installed.
+    """
+    _umap(np.random.default_rng(0).normal(size=(2 * _FEWEST, 4)), seed=0)
+
+
 def _umap(X: NDArray[np.floating[Any]], seed: int) -> NDArray[np.float32]:
     spread = X.std(axis=0, dtype=np.float64)
     standard = (X - X.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
