@@ -105,12 +105,17 @@ def _workers(asked: int | None) -> int:
 
 
 def _up_to_date(table: pd.DataFrame, addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
-    if len(current.failed) or not current.table.drop(columns="digest").equals(table):
+    # Images that failed are tried again wherever the outcome can be written down.
+    if len(current.failed) and os.access(current.path.parent, os.W_OK):
+        return False
+    rows = np.flatnonzero(~table["id"].isin(current.failed["id"]))
+    kept, kept_addresses = table.loc[rows].reset_index(drop=True), [addresses[row] for row in rows]
+    if not current.table.drop(columns="digest").equals(kept):
         return False
     if current.provenance["dataset"] != provenance["dataset"]:
         return False
-    digests = remembered_digests(table, file_stamps(addresses), current)
-    return hash_rest(digests, addresses) == list(current.table["digest"])
+    digests = remembered_digests(kept, file_stamps(kept_addresses), current)
+    return hash_rest(digests, kept_addresses) == list(current.table["digest"])
 
 
 class _Run:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from embedkit import EmbedkitError
-from embedkit.cache import read
+from embedkit.cache import Store, read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import extract
 from tests.extraction.fake import FakeEncoder, expected, job, run, write_images
@@ -149,6 +149,18 @@ def test_broken_images_are_listed_and_tried_again(folder: Path, cache: Path) -> 
     kept = open_dataset(f"folder:{folder}")
     good = kept.table["path"].isin(read(mended.path).table["path"]).to_numpy()
     assert good.sum() == 31
+
+
+def test_a_cache_that_can_only_be_read_is_used_though_an_image_failed(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a" / "empty.png").touch()
+    first = run(folder, cache)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Store, "lock", lambda *_: pytest.fail("the lock was asked for"))
+    again = run(folder, cache)
+    assert (again.embedded, again.reused) == (0, 30)
+    assert again.failed.equals(first.failed)
 
 
 def test_no_readable_image_is_an_error_and_leaves_no_file(tmp_path: Path, cache: Path) -> None:

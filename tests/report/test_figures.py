@@ -180,3 +180,18 @@ def test_no_pyplot_state_is_touched(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_area_of_a_mean_over_folds_is_the_mean_of_their_areas() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(0)
+    truth, fold = rng.random(90) < 0.4, np.arange(90) % 4
+    # Folds whose scores are on scales of their own, with ties.
+    score = np.round(rng.normal(size=90) + truth, 1) * 10.0**fold + 100 * fold
+    false, true = RocCurve(truth, score, 0.5, 0.4, 0.6, fold).points()
+    area = float(((true[1:] + true[:-1]) / 2 * np.diff(false)).sum())
+    folds = [roc_auc_score(truth[fold == k], score[fold == k]) for k in range(4)]
+    assert area == pytest.approx(np.mean(folds), abs=1e-9)
+    assert (false[0], true[0], true[-1]) == (0, 0, 1)
+    assert false[-1] == pytest.approx(1)
