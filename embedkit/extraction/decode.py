@@ -69,10 +69,8 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
-    # A parent that is killed can't end its workers.
-    parent = os.getppid()
-
+def _end_with(parent: int) -> None:
+    # A parent that is killed can't end its workers; it may be gone before this one is up.
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
@@ -100,7 +98,7 @@ def decoded(
     from loky import ProcessPoolExecutor
     from loky.process_executor import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(workers, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),))
     flying: deque[Future[Decoded]] = deque()
     try:
         for task in tasks:

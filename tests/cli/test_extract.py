@@ -67,7 +67,10 @@ def test_ctrl_c_is_a_sentence_and_status_130(tiny_model: str, images: Path, plac
             folder / f"{number}.png", compress_level=0
         )
     words = ["extract", "--model", tiny_model, "--data", f"folder:{place / 'many'}", "--batch", "8"]
-    process = subprocess.Popen([sys.executable, "-m", "embedkit", *words], stderr=subprocess.PIPE, text=True)
+    # Where the tests run in the background of a shell, Ctrl-C is ignored, and a child would inherit that.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from embedkit.cli import main; main()", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if list(place.glob("cache/*/.shards/*/*.h5")) or process.poll() is not None:
             break

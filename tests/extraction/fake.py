@@ -1,5 +1,6 @@
 """An encoder that costs nothing and whose vectors can be checked by hand, and sets of small images."""
 
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -63,5 +64,7 @@ def run(folder: Path, cache: Path, encoder: FakeEncoder | None = None, **options
 
 
 if __name__ == "__main__":
-    # A process to be killed: slow enough to be caught in the middle.
+    # A process to be killed: slow enough to be caught in the middle. Where the tests run in the background of a
+    # shell, Ctrl-C is ignored, and this process would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run(Path(sys.argv[1]), Path(sys.argv[2]), FakeEncoder(pause=float(sys.argv[3])))
