@@ -7,6 +7,7 @@ what an image or a model is.
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
+from embedkit.cache.receipt import recall, remember
 from embedkit.cache.store import Cached, Store, find, read, read_header, remove
 
 __all__ = [
@@ -23,5 +24,7 @@ __all__ = [
     "find",
     "read",
     "read_header",
+    "recall",
+    "remember",
     "remove",
 ]

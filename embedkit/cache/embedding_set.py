@@ -1,12 +1,20 @@
 """EmbeddingSet: the second of the three values, vectors with the table of their images and their provenance."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from embedkit.errors import EmbedkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _no_failures() -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(columns=["id", "path", "reason", "message"])
 
 
 @dataclass(frozen=True)
@@ -22,9 +30,9 @@ class EmbeddingSet:
     """
 
     X: np.ndarray
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     provenance: dict[str, Any] = field(default_factory=dict)
-    failed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["id", "path", "reason", "message"]))
+    failed: "pd.DataFrame" = field(default_factory=_no_failures)
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or len(self.X) != len(self.table):
@@ -103,6 +111,8 @@ class EmbeddingSet:
         Raises:
             EmbedkitError: lengths that differ, or ids that repeat.
         """
+        import pandas as pd
+
         X = np.asarray(X)
         labels = pd.DataFrame(y) if np.ndim(y) == 2 else pd.DataFrame({"label": pd.Series(y).to_numpy()})
         labels.columns = pd.Index([c if isinstance(c, str) else f"label:{c}" for c in labels.columns])

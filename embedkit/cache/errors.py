@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EDQUOT, EEXIST, EFBIG, ENOSPC, ENOTDIR, EPERM, EROFS
+from errno import EACCES, EDQUOT, EEXIST, EFBIG, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS, ESTALE
 from pathlib import Path
 
 from embedkit.errors import EmbedkitError
@@ -25,7 +25,7 @@ class ForeignCache(CacheError):
 
 
 _FULL = {ENOSPC, EDQUOT, EFBIG}
-_CLOSED = {EACCES, EPERM, EROFS, ENOTDIR, EEXIST}
+_CLOSED = {EACCES, EPERM, EROFS, ENOTDIR, EEXIST, ENOENT, ENAMETOOLONG, ELOOP, EIO, ESTALE}
 
 
 @contextmanager

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, BufferedReader
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.key import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    import h5py
 
 BLOCK = 512
 BULK = "X"
@@ -126,7 +128,7 @@ def _refuse_a_full_disk(temporary: Path, room: int) -> None:
 
 
 @contextmanager
-def sealed_file(path: Path, room: int) -> Iterator[h5py.File]:
+def sealed_file(path: Path, room: int) -> Iterator["h5py.File"]:
     """Open a new HDF5 file that gets its name only when it is complete, sealed and on the disk.
 
     The vectors must be a dataset ``X`` of contiguous layout.
@@ -137,6 +139,8 @@ def sealed_file(path: Path, room: int) -> Iterator[h5py.File]:
     Raises:
         CacheError: the disk is full or the folder can't be written; nothing is left under ``path``.
     """
+    import h5py
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
     with writing_to(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +177,8 @@ def reading(path: Path) -> Iterator[None]:
         raise _damaged(path, error) from error
 
 
-@contextmanager
-def open_sealed(path: Path) -> Iterator[h5py.File]:
-    """Open a sealed file for reading, after its size and all its bytes but the vectors were checked.
+def check_sealed(path: Path) -> Seal:
+    """Return the seal of a file after its size and all its bytes but the vectors were checked.
 
     Raises:
         ForeignCache: no embedkit cache, or one of another format version.
@@ -191,6 +194,19 @@ def open_sealed(path: Path) -> Iterator[h5py.File]:
         _feed(plain, seal.bulk_at + seal.bulk_size, actual, outside)
     if outside.hexdigest() != seal.outside:
         raise _damaged(path, "its bytes do not have the checksum of its seal")
+    return seal
+
+
+@contextmanager
+def open_sealed(path: Path) -> Iterator["h5py.File"]:
+    """Open a sealed file for reading, after `check_sealed`.
+
+    Raises:
+        ForeignCache, DamagedCache: see `check_sealed`.
+    """
+    import h5py
+
+    check_sealed(path)
     with reading(path):
         # Files never change under their name, so a lock would only fail on network disks.
         file = h5py.File(path, "r", locking=False)

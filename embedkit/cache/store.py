@@ -6,20 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
-from embedkit.cache.elements import read_dict, read_table, write_dict, write_table
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached, writing_to
+from embedkit.cache.receipt import receipt
 from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep
 from embedkit.cache.shards import Rows, read_shards, write_shard
 
-_BLOCK_ROWS = 4096
+if TYPE_CHECKING:
+    import h5py
+    import pandas as pd
+
+_BLOCK_BYTES = 1 << 22
 _OVERHEAD = 1 << 18
 _JSON = ("dataset", "configuration")
 
@@ -39,9 +41,9 @@ class Cached:
     path: Path
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    table: pd.DataFrame
-    failed: pd.DataFrame
-    files: pd.DataFrame
+    table: "pd.DataFrame"
+    failed: "pd.DataFrame"
+    files: "pd.DataFrame"
     provenance: dict[str, Any]
 
     def rows(self) -> Rows:
@@ -99,7 +101,9 @@ class Store:
 
     def read(self) -> Cached | None:
         """Return what the final file holds beside its vectors, or None where there is no file."""
-        return read_header(self.path) if self.path.exists() else None
+        with writing_to(self.path.parent):
+            there = self.path.exists()
+        return read_header(self.path) if there else None
 
     def shards(self) -> list[Rows]:
         """Return the shards that verify, after removing what killed writers left. Call it under the lock."""
@@ -118,9 +122,9 @@ class Store:
 
     def commit(
         self,
-        table: pd.DataFrame,
-        failed: pd.DataFrame,
-        files: pd.DataFrame,
+        table: "pd.DataFrame",
+        failed: "pd.DataFrame",
+        files: "pd.DataFrame",
         sources: list[Rows],
         provenance: dict[str, Any],
     ) -> None:
@@ -135,6 +139,10 @@ class Store:
         Raises:
             CacheError: the disk is full or closed; the old file, if there was one, stays as it was.
         """
+        import pandas as pd
+
+        from embedkit.cache.elements import write_dict, write_table
+
         uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
         room = _room(len(table), sources[0].path, [table, failed, files])
         with sealed_file(self.path, room) as file:
@@ -158,13 +166,13 @@ def _unpack(stored: dict[str, Any]) -> dict[str, Any]:
     return {key: json.loads(value) if key in _JSON else value for key, value in stored.items()}
 
 
-def _room(n: int, source: Path, tables: list[pd.DataFrame]) -> int:
+def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:
     with open_sealed(source) as file:
         row = int(file["X"].shape[1]) * int(file["X"].dtype.itemsize)
     return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
 
 
-def _copy_vectors(file: h5py.File, digests: np.ndarray, sources: list[Rows]) -> None:
+def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> None:
     where: dict[str, tuple[int, int]] = {}
     for number, source in enumerate(sources):
         for row, digest in enumerate(source.digests):
@@ -175,8 +183,9 @@ def _copy_vectors(file: h5py.File, digests: np.ndarray, sources: list[Rows]) -> 
         d, dtype = first["X"].shape[1], first["X"].dtype
     X = file.create_dataset("X", (len(digests), d), dtype)
     X.attrs["encoding-type"], X.attrs["encoding-version"] = "array", "0.2.0"
-    for start in range(0, len(digests), _BLOCK_ROWS):
-        block = origin[start : start + _BLOCK_ROWS]
+    rows = max(1, _BLOCK_BYTES // (d * dtype.itemsize))
+    for start in range(0, len(digests), rows):
+        block = origin[start : start + rows]
         out = np.empty((len(block), d), dtype)
         for number in np.unique(block[:, 0]):
             mine = np.flatnonzero(block[:, 0] == number)
@@ -187,7 +196,7 @@ def _copy_vectors(file: h5py.File, digests: np.ndarray, sources: list[Rows]) -> 
         X[start : start + len(block)] = out
 
 
-def _take(X: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+def _take(X: "h5py.Dataset", rows: np.ndarray) -> np.ndarray:
     first, last = int(rows[0]), int(rows[-1]) + 1
     # HDF5 picks scattered rows one at a time; reading a dense stretch and picking in memory is far quicker.
     dense = last - first <= 4 * len(rows)
@@ -201,6 +210,8 @@ def read_header(path: Path) -> Cached:
     Raises:
         ForeignCache, DamagedCache: see `open_sealed`.
     """
+    from embedkit.cache.elements import read_dict, read_table
+
     with open_sealed(path) as file, reading(path):
         uns = read_dict(file["uns"])
         return Cached(
@@ -242,6 +253,7 @@ def remove(path: Path, cache: Path) -> None:
         read_seal(path)
     with writing_to(path.parent):
         path.unlink()
+        receipt(path).unlink(missing_ok=True)
 
 
 def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:

@@ -4,23 +4,22 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
 
 # Rich breaks lines at 80 columns where there is no terminal; a log or a pipe wants whole rows.
 _PIPE_WIDTH = 200
 _SECONDS_BETWEEN_LINES = 15.0
 
 
-def console(*, error: bool = False) -> Console:
-    """Return the console of standard output, or of standard error."""
-    stream = sys.stderr if error else sys.stdout
-    return Console(stderr=error, width=None if stream.isatty() else _PIPE_WIDTH, highlight=False)
+def console() -> "Console":
+    """Return the console of standard output."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -30,6 +29,9 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """Print rows under their headings; numbers to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
@@ -42,7 +44,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
 
 def say(text: str, *, error: bool = False) -> None:
     """Print a line as it is."""
-    console(error=error).print(Text(text), soft_wrap=True)
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def interval(value: dict[str, Any]) -> str:
@@ -58,14 +60,16 @@ class Steps:
     """Progress on standard error: a bar with rate and time left on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
-        self._console = console(error=True)
         self._bar: Bar | None = None
 
     def start(self, what: str, total: int) -> None:
         """A run over ``total`` images begins."""
         self._what, self._total, self._done = what, total, 0
         self._begun = self._said = time.monotonic()
-        if total and self._console.is_terminal:
+        if total and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -73,7 +77,7 @@ class Steps:
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
             )
-            self._bar = Bar(*columns, console=self._console)
+            self._bar = Progress(*columns, console=Console(stderr=True))
             self._task = self._bar.add_task(what, total=total, rate="")
             self._bar.start()
 
@@ -91,7 +95,10 @@ class Steps:
 
     def note(self, text: str) -> None:
         """Something worth a line happened."""
-        self._console.print(Text(text), soft_wrap=True)
+        if self._bar is None:
+            say(text, error=True)
+        else:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """The run is over."""

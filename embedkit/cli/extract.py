@@ -27,22 +27,22 @@ def extract(
     as_json: options.Json = False,
 ) -> None:
     """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
-    from embedkit import api, datasets
-    from embedkit.extraction import extract as run
+    from embedkit import api
+    from embedkit.extraction import extract_named
 
     api.check_names(model, data)
     reports = []
     for name in api.each(data):
-        dataset = datasets.open_dataset(name, root)
         for encoder in api.each(model):
             job = api.job_for(encoder, weights=weights, precision=precision, device=device)
             folder = api.cache_folder(cache)
-            reports.append(run(dataset, job, folder, workers=workers, batch=batch, progress=Steps()))
+            report = extract_named(name, job, folder, root=root, workers=workers, batch=batch, progress=Steps())
+            reports.append(report)
             if not as_json:
-                _print(reports[-1])
+                _print(report)
     if as_json:
         print_json({"results": [_as_dict(report) for report in reports]})
-    if sum(len(report.failed) for report in reports) > allow_failed:
+    if sum(len(report.ledger) for report in reports) > allow_failed:
         raise typer.Exit(1)
 
 
@@ -53,8 +53,9 @@ def _print(report: Any) -> None:
         counts = f"{report.embedded} embedded ({rate:.1f} images/s), {report.reused} had their embedding"
     else:
         counts = f"nothing to do, all {report.reused} had their embedding"
-    say(f"{what}: {report.total} images, {counts}, {len(report.failed)} failed -> {report.path}")
-    print_failed(report.failed, f"{report.data}/{report.model}")
+    say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")
+    if report.ledger:
+        print_failed(report.failed, f"{report.data}/{report.model}")
 
 
 def print_failed(failed: "pd.DataFrame", cached: str) -> None:
@@ -74,6 +75,6 @@ def _as_dict(report: Any) -> dict[str, Any]:
         "n": report.total,
         "embedded": report.embedded,
         "reused": report.reused,
-        "failed": report.failed.to_dict("records"),
+        "failed": report.ledger,
         "seconds": round(report.seconds, 3),
     }

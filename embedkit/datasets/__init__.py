@@ -8,7 +8,7 @@ from embedkit.datasets.card import DatasetCard, OpenFile
 from embedkit.datasets.catalog import catalog
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.image_set import ImageSet
-from embedkit.datasets.open import dataset_name, open_dataset
+from embedkit.datasets.open import dataset_footprint, dataset_name, open_dataset
 from embedkit.datasets.places import data_root, locate, state
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "OpenFile",
     "catalog",
     "data_root",
+    "dataset_footprint",
     "dataset_name",
     "locate",
     "open_dataset",

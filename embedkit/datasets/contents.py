@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from embedkit.datasets.card import DatasetCard
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Contents:
         facts: what the reader saw, beside the facts of the card.
     """
 
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 

@@ -3,9 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ImageSet:
 
     name: str
     root: Path
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     targets: dict[str, tuple[str, ...]]
     facts: dict[str, Any] = field(default_factory=dict)
 

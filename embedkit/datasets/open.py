@@ -9,10 +9,9 @@ from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.contents import Contents
 from embedkit.datasets.fetch import fetch as fetch_files
+from embedkit.datasets.footprint import footprint
 from embedkit.datasets.image_set import ImageSet
-from embedkit.datasets.layouts import READERS
-from embedkit.datasets.layouts.folder import read_folder
-from embedkit.datasets.layouts.table import read_csv
+from embedkit.datasets.layouts import reader
 from embedkit.datasets.places import absolute, data_root, locate, not_found
 from embedkit.errors import EmbedkitError, unknown_name
 
@@ -38,7 +37,11 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
     scheme, path = own
     name = dataset_name(spec)
     if scheme == "folder":
+        from embedkit.datasets.layouts.folder import read_folder
+
         return _image_set(name, path, read_folder(path), {})
+    from embedkit.datasets.layouts.table import read_csv
+
     base = absolute(root) if root else path.parent
     return _image_set(name, base, read_csv(path, base), {})
 
@@ -57,6 +60,22 @@ def dataset_name(spec: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme == "csv" else path.name).lower()).strip("-")
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
     return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
+
+
+def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
+    """Return a hash of all that opening a set and reading its images can see, without doing either.
+
+    Args:
+        spec, root: as in `open_dataset`.
+
+    Returns:
+        The same text as long as nothing changes; None where files are absent or changed in the last two seconds.
+
+    Raises:
+        EmbedkitError: the name is unknown.
+    """
+    own = _own(spec)
+    return footprint("", _card(spec).name, root) if own is None else footprint(*own, root)
 
 
 def _own(spec: str) -> tuple[str, Path] | None:
@@ -84,7 +103,7 @@ def _from_catalog(card: DatasetCard, root: Path, fetch: bool) -> ImageSet:
             raise not_found(card, root)
         place = root / card.name
         fetch_files(card, place)
-    return _image_set(card.name, place, READERS[card.layout](card, place), card.facts(), card.targets)
+    return _image_set(card.name, place, reader(card.layout)(card, place), card.facts(), card.targets)
 
 
 def _image_set(

@@ -7,19 +7,22 @@ import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.errors import EmbedkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d*)?([eE][+-]?\d{1,2})?")
 _NOT_A_NUMBER = frozenset({"", "NA", "N/A", "NaN", "nan"})
 
 
-def read_rows(path: Path, required: Sequence[str]) -> pd.DataFrame:
+def read_rows(path: Path, required: Sequence[str]) -> "pd.DataFrame":
     """Read a table as text.
 
     Returns:
@@ -29,6 +32,27 @@ def read_rows(path: Path, required: Sequence[str]) -> pd.DataFrame:
     Raises:
         EmbedkitError: the file is absent, empty, no text, malformed, or lacks a required column.
     """
+    import pandas as pd
+
+    header, records = _header_and_records(path, required)
+    lines, rows = zip(*records, strict=True)
+    table = pd.DataFrame(list(rows), columns=header, index=list(lines), dtype=object)
+    # Without a name a column is the row number that a program wrote, not the user's.
+    return table[[name for name in header if name]]
+
+
+def read_column(path: Path, name: str) -> list[str]:
+    """Return the cells of one column of a table, as `read_rows` does.
+
+    Raises:
+        EmbedkitError: as `read_rows`.
+    """
+    header, records = _header_and_records(path, (name,))
+    place = header.index(name)
+    return [cells[place] for _, cells in records]
+
+
+def _header_and_records(path: Path, required: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
     records = list(_records(path, read_text(path)))
     if not records:
         raise EmbedkitError(f"{path} is empty: it needs a header with {_listing(required)}, then one row per image.")
@@ -42,18 +66,15 @@ def read_rows(path: Path, required: Sequence[str]) -> pd.DataFrame:
             )
     if len(records) == 1:
         raise EmbedkitError(f"{path} has a header and no rows: add one row per image.")
-    lines, rows = zip(*records[1:], strict=True)
-    table = pd.DataFrame(list(rows), columns=header, index=list(lines), dtype=object)
-    # Without a name a column is the row number that a program wrote, not the user's.
-    return table[[name for name in header if name]]
+    return header, records[1:]
 
 
-def as_text(cells: pd.Series) -> pd.Series:
+def as_text(cells: "pd.Series") -> "pd.Series":
     """Return cells exactly as written; only an empty one is missing ("NA" and "None" are legal names)."""
     return cells.where(cells != "", np.nan)
 
 
-def typed(cells: pd.Series) -> pd.Series:
+def typed(cells: "pd.Series") -> "pd.Series":
     """Return a metadata column as numbers where every cell is one (or missing), else as text.
 
     A column with a number such as ``007``, or with one too long for a float, is text: it names something.

@@ -11,7 +11,12 @@ import numpy as np
 from embedkit import encoders, images
 from embedkit._version import __version__
 from embedkit.cache import Store, cache_key
+from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
+
+
+def _uncounted(_encoder: encoders.Encoder) -> None:
+    """Return nothing: what ONNX Runtime computes is not torch's to count."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Job:
         dtype: in which its vectors are stored.
         device: where it runs, decided only then: asking for a GPU imports torch.
         load: builds the encoder; called only when there is something to embed.
+        multiply_adds: counts those of one image; None where the encoder can't be seen into.
     """
 
     encoder: str
@@ -33,6 +39,7 @@ class Job:
     dtype: np.dtype[Any]
     device: Callable[[], str]
     load: Callable[[], encoders.Encoder]
+    multiply_adds: Callable[[encoders.Encoder], int | None] = _uncounted
 
     @property
     def key(self) -> str:
@@ -94,4 +101,10 @@ def prepare(
         dtype=np.dtype(np.float16 if chosen == "bf16" else np.float32),
         device=where,
         load=lambda: encoders.load_encoder(card, found, chosen, where()),
+        multiply_adds=_uncounted if found.path.suffix == ".onnx" else _multiply_adds,
     )
+
+
+def _multiply_adds(encoder: encoders.Encoder) -> int | None:
+    one = np.zeros((1, encoder.size, encoder.size, 3), np.uint8)
+    return count_multiply_adds(lambda: encoder.encode(one))

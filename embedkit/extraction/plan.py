@@ -4,28 +4,31 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from embedkit import images
 from embedkit.cache import Cached
 from embedkit.datasets import ImageSet
+from embedkit.datasets.footprint import FRESH_NS
 from embedkit.errors import EmbedkitError
 
-# A file changed again within the clock's grain would keep its time stamp, so a fresh stamp proves nothing.
-_FRESH_NS = 2_000_000_000
+if TYPE_CHECKING:
+    import pandas as pd
+
 _READERS = 8
 STAMP = ["size", "mtime_ns", "ctime_ns"]
 
 
-def canonical_table(dataset: ImageSet) -> pd.DataFrame:
+def canonical_table(dataset: ImageSet) -> "pd.DataFrame":
     """Return the table as a cache gives it back: text as str with NaN for gaps, numbers as 64 bit.
 
     Raises:
         EmbedkitError: a column bears a name that the cache needs.
     """
+    import pandas as pd
+
     if "digest" in dataset.table:
         raise EmbedkitError(f"{dataset.name} has a column 'digest', which is embedkit's own: rename it")
     columns: dict[Any, Any] = {}
@@ -42,11 +45,13 @@ def canonical_table(dataset: ImageSet) -> pd.DataFrame:
     return pd.DataFrame(columns).astype({name: object for name, c in columns.items() if c.dtype.kind not in "iufb"})
 
 
-def file_stamps(addresses: Sequence[str]) -> pd.DataFrame:
+def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     """Return size and times of the file behind each address; times 0 where absent or too fresh to be trusted.
 
     The time of the last change of the inode tells what a copy that keeps the other time, or a swap of names, hides.
     """
+    import pandas as pd
+
     seen: dict[str, tuple[int, int, int]] = {}
     now = time.time_ns()
     for path in dict.fromkeys(images.split_address(address)[0] for address in addresses):
@@ -55,13 +60,13 @@ def file_stamps(addresses: Sequence[str]) -> pd.DataFrame:
         except OSError:
             seen[path] = (0, 0, 0)
         else:
-            fresh = now - max(stat.st_mtime_ns, stat.st_ctime_ns) < _FRESH_NS
+            fresh = now - max(stat.st_mtime_ns, stat.st_ctime_ns) < FRESH_NS
             seen[path] = (stat.st_size, *((0, 0) if fresh else (stat.st_mtime_ns, stat.st_ctime_ns)))
     rows = [seen[images.split_address(address)[0]] for address in addresses]
     return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
 
 
-def remembered_digests(table: pd.DataFrame, stamps: pd.DataFrame, current: Cached | None) -> list[str | None]:
+def remembered_digests(table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None) -> list[str | None]:
     """Return the digest of each image whose file has the path, size and time that the cache recorded."""
     if current is None:
         return [None] * len(table)

@@ -2,22 +2,26 @@
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from embedkit.cache import Cached, CacheError, Store, read_header
+from embedkit.cost import Cost, measured
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded, decoded
 from embedkit.extraction.embed import Embedder
 from embedkit.extraction.job import Job
+from embedkit.extraction.ledger import Embedded, with_cost
 from embedkit.extraction.plan import canonical_table, file_stamps, hash_rest, remembered_digests
 from embedkit.extraction.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BATCH = {"cpu": 32, "cuda": 256}
 
@@ -32,8 +36,8 @@ class Report:
 
     Attributes:
         path: the cache file. total: images of the set. embedded: vectors computed now.
-        reused: images whose vector existed. failed: the ledger (``id``, ``path``, ``reason``, ``message``).
-        seconds: wall time.
+        reused: images whose vector existed. seconds: wall time.
+        ledger: a row for each image that failed: ``id``, ``path``, ``reason``, ``message``.
     """
 
     path: Path
@@ -43,8 +47,15 @@ class Report:
     total: int
     embedded: int
     reused: int
-    failed: pd.DataFrame
     seconds: float
+    ledger: list[dict[Hashable, Any]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> "pd.DataFrame":
+        """The ledger as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.ledger, columns=["id", "path", "reason", "message"], dtype=object)
 
 
 def extract(
@@ -73,7 +84,7 @@ def extract(
     table = canonical_table(dataset)
     addresses = dataset.addresses()
 
-    def report(embedded: int, failed: pd.DataFrame) -> Report:
+    def report(embedded: int, failed: "pd.DataFrame") -> Report:
         reused = len(table) - len(failed) - embedded
         seconds = time.perf_counter() - begun
         return Report(
@@ -84,8 +95,8 @@ def extract(
             len(table),
             embedded,
             max(0, reused),
-            failed,
             seconds,
+            failed.to_dict("records"),
         )
 
     current = store.read()
@@ -96,15 +107,16 @@ def extract(
         progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
     with store.lock():
         run = _Run(dataset, job, store, table, addresses, progress)
-        embedded = run.embed(_workers(workers), batch)
-        return report(embedded, run.commit())
+        with measured() as meter:
+            embedded = run.embed(_workers(workers), batch)
+        return report(embedded, run.commit(run.spent(embedded, meter.cost)))
 
 
 def _workers(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if asked is None else asked
 
 
-def _up_to_date(table: pd.DataFrame, addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
+def _up_to_date(table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
     # Images that failed are tried again wherever the outcome can be written down.
     if len(current.failed) and os.access(current.path.parent, os.W_OK):
         return False
@@ -126,13 +138,14 @@ class _Run:
         dataset: ImageSet,
         job: Job,
         store: Store,
-        table: pd.DataFrame,
+        table: "pd.DataFrame",
         addresses: list[str],
         progress: Progress,
     ) -> None:
         self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
         self.table, self.addresses = table, addresses
         self.current = store.read()
+        self.embedder: Embedder | None = None
         self.stamps = file_stamps(addresses)
         self.digests = remembered_digests(table, self.stamps, self.current)
         self.failures: dict[int, tuple[str, str]] = {}
@@ -160,7 +173,7 @@ class _Run:
         if not pending:
             return 0
         batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
-        embedder = Embedder(self.job, self.store, batch)
+        embedder = self.embedder = Embedder(self.job, self.store, batch)
         self.progress.start(f"{self.dataset.name}  {self.job.encoder}", len(pending))
         stretches = decoded(
             pending,
@@ -202,8 +215,16 @@ class _Run:
                 add(digest, pixels)
         self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
 
-    def commit(self) -> pd.DataFrame:
+    def spent(self, images: int, cost: Cost) -> Embedded:
+        """Return what embedding so many images has cost, multiply-adds included where the encoder can be seen into."""
+        encoder = self.embedder.encoder if self.embedder else None
+        each = 0 if encoder is None else self.job.multiply_adds(encoder)
+        return Embedded(images, replace(cost, multiply_adds=None if each is None else each * images))
+
+    def commit(self, spent: Embedded) -> "pd.DataFrame":
         """Write the final file, unless the one there says the same already; return the ledger."""
+        import pandas as pd
+
         ok = np.array([digest in self.known and row not in self.failures for row, digest in enumerate(self.digests)])
         lost = np.flatnonzero(~ok).tolist()
         failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
@@ -217,12 +238,13 @@ class _Run:
         table = self.table.loc[ok].reset_index(drop=True)
         table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
         files = self.stamps.loc[ok].reset_index(drop=True)
-        provenance = self.job.provenance(self.dataset)
+        before = self.current.provenance if self.current else None
+        provenance = with_cost(self.job.provenance(self.dataset), before, spent)
         if not self._says_the_same(table, failed, provenance):
             self.store.commit(table, failed, files, self.sources, provenance)
         return failed
 
-    def _says_the_same(self, table: pd.DataFrame, failed: pd.DataFrame, provenance: dict[str, Any]) -> bool:
+    def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
         return (
             self.current is not None
             and self.current.table.equals(table)

@@ -1,11 +1,14 @@
 """Silence for the warnings of decoding libraries: what matters in them is raised as an `ImageError`."""
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 _lock = threading.Lock()
+_stderr_lock = threading.Lock()
+_STDERR = 2
 _outermost = ExitStack()
 _depth = 0
 
@@ -30,3 +33,24 @@ def quiet() -> Iterator[None]:
             _depth -= 1
             if _depth == 0:
                 _outermost.close()
+
+
+@contextmanager
+def quiet_library() -> Iterator[None]:
+    """Send nowhere what a C library prints on standard error inside the block, such as libtiff on damaged files.
+
+    Standard error belongs to the process: what other threads print in that moment is lost too, so the block should
+    be short.
+    """
+    with _stderr_lock, ExitStack() as undo:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # a process without standard error prints nothing
+            yield
+            return
+        undo.callback(os.close, kept)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        undo.callback(os.close, nowhere)
+        os.dup2(nowhere, _STDERR)
+        undo.callback(os.dup2, kept, _STDERR)
+        yield

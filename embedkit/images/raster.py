@@ -1,6 +1,7 @@
 """The formats that Pillow decodes: JPEG, PNG, PGM and PPM, TIFF, BMP, GIF, WebP."""
 
 import struct
+from contextlib import nullcontext
 from io import BytesIO
 from typing import BinaryIO
 
@@ -9,7 +10,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from embedkit.images.errors import DamagedImage, ImageError, TooManyPixels, TruncatedImage, not_an_image, reason_of
 from embedkit.images.policy import check_size, choose_frame
-from embedkit.images.quiet import quiet
+from embedkit.images.quiet import quiet, quiet_library
 from embedkit.images.window import Pixels, min_max, require_finite
 
 # Nothing else of Pillow's thirty formats: one of them runs Ghostscript on the file.
@@ -61,7 +62,8 @@ def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
                 if chosen:
                     image.seek(chosen)
                     check_size(image.width, image.height, name)
-                image.load()
+                with quiet_library() if image.format == "TIFF" else nullcontext():
+                    image.load()
                 return _to_rgb(_upright(image, name), name)
         except UnidentifiedImageError as error:
             raise _unknown(data, name) from error

@@ -138,6 +138,14 @@ def test_a_file_where_the_cache_should_be(embedkit: Run, tiny_model: str, images
     _refused(done, "taken", "--cache")
 
 
+@pytest.mark.parametrize("folder", ["x" * 300, "/proc/nowhere"])
+def test_a_cache_that_no_disk_can_hold(embedkit: Run, tiny_model: str, images: Path, folder: str) -> None:
+    if folder.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("no /proc here")
+    done = embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", "--cache", folder, "--json")
+    _refused(done, folder, "can't be written", "--cache")
+
+
 def test_cache_verbs_name_what_they_did_not_find(embedkit: Run) -> None:
     for verb in ("info", "verify"):
         _refused(embedkit("cache", verb, "nothing"), "nothing", "embedkit cache ls")

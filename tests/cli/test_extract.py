@@ -5,12 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from embedkit import api
 from embedkit.cache import read
+from embedkit.extraction import extract_named
 from tests.cli.conftest import Run
+from tests.extraction.fake import FakeEncoder
 
 
 def test_extract_then_again(embedkit: Run, tiny_model: str, images: Path) -> None:
@@ -92,3 +96,21 @@ def test_the_extraction_of_ten_more_embeds_ten(embedkit: Run, tiny_model: str, i
         Image.new("RGB", (30, 30), (number, 0, 0)).save(images / "red" / "red-p0" / f"new{number}.png")
     [result] = embedkit(*words).results
     assert (result["n"], result["embedded"]) == (42, 10)
+
+
+# What takes longer to import than to do nothing. (typer brings pydantic, if it brings it.)
+HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "loky", "joblib", "pandas", "h5py", "rich"}
+
+
+def test_nothing_to_do_is_said_without_a_heavy_import(data_root: Path, weights_root: Path, place: Path) -> None:
+    job = replace(api.job_for("vit-ti16", weights=weights_root, precision="fp32"), load=FakeEncoder)
+    first = extract_named("hei-med", job, place / "cache", root=data_root)
+    assert (first.embedded, first.ledger) == (169, [])
+    words = ["extract", "--model", "vit-ti16", "--data", "hei-med", "--precision", "fp32"]
+    places = ["--root", str(data_root), "--weights", str(weights_root), "--cache", str(place / "cache")]
+    report = f"import sys, atexit; atexit.register(lambda: print(*sorted({HEAVY!r} & set(sys.modules)), sep=','))"
+    command = [sys.executable, "-c", f"{report}; from embedkit.cli import main; main()", *words, *places]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, imported = done.stdout.splitlines()
+    assert "169 images, nothing to do, all 169 had their embedding, 0 failed" in said
+    assert imported == ""

@@ -4,7 +4,7 @@ import pytest
 
 from embedkit.datasets import DatasetCard, catalog
 from embedkit.datasets.catalog import canonical
-from embedkit.datasets.layouts import READERS
+from embedkit.datasets.layouts import LAYOUTS
 
 MEDMNIST = [
     *("pathmnist", "chestmnist", "dermamnist", "octmnist", "pneumoniamnist", "retinamnist"),
@@ -20,7 +20,7 @@ def test_holds_the_named_sets_and_every_size_of_medmnist() -> None:
 
 @pytest.mark.parametrize("card", ALL, ids=lambda card: card.name)
 def test_every_card_is_complete(card: DatasetCard) -> None:
-    assert card.layout in READERS
+    assert card.layout in LAYOUTS
     for value in (card.title, card.modality, card.licence, card.citation, card.get, card.resolution):
         assert value
     assert card.homepage.startswith(("https://", "http://"))

@@ -6,14 +6,14 @@ import pytest
 
 from embedkit import images
 from embedkit.datasets import dataset_name, open_dataset
-from embedkit.datasets.layouts import READERS
+from embedkit.datasets.layouts import LAYOUTS
 from embedkit.errors import EmbedkitError
 from tests.datasets.making import image, write
 from tests.datasets.making import images as make
 
 
 def test_every_layout_module_is_a_reader() -> None:
-    assert set(READERS) == {
+    assert set(LAYOUTS) == {
         "folder",
         "ham10000",
         "hei_med",

@@ -45,23 +45,24 @@ def read_csv(file: Path, base: Path) -> Contents:
     rows = _expanded(rows, base)
     whole = len(rows)
     rows = _without_repeats(file, rows)
-    table = pd.DataFrame({"id": _ids(file, rows), "path": rows["path"]})
+    # One by one in a dictionary: a table that grows by thousands of columns is slow, and pandas warns of it.
+    columns = {"id": _ids(file, rows), "path": rows["path"]}
     targets: dict[str, tuple[str, ...]] = {}
     for name in ("label", "split", "group"):
         if name in rows:
-            table[name] = as_text(rows[name])
-    if "label" in table and table["label"].notna().any():
+            columns[name] = as_text(rows[name])
+    if "label" in columns and columns["label"].notna().any():
         targets["label"] = ("label",)
     if several := [str(name) for name in rows if str(name).startswith(_MANY)]:
         for name in several:
-            table[_short(file, name, rows)] = _truth(file, rows[name])
+            columns[_short(file, name, rows)] = _truth(file, rows[name])
         targets["labels"] = tuple(name.removeprefix(_MANY) for name in several)
-    for name in rows.columns.difference([*table, *several], sort=False):
-        table[name] = typed(rows[name])
+    for name in rows.columns.difference([*columns, *several], sort=False):
+        columns[name] = typed(rows[name])
     facts: dict[str, Any] = {"repeated_rows": whole - len(rows)} if whole > len(rows) else {}
-    if "group" in table:
+    if "group" in columns:
         facts["group"] = "the column group of the table"
-    return Contents(table.reset_index(drop=True), targets, facts)
+    return Contents(pd.DataFrame(columns).reset_index(drop=True), targets, facts)
 
 
 def _path(file: Path, base: Path, line: object, written: str) -> str:

@@ -1,5 +1,6 @@
 import csv
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,3 +224,15 @@ def test_a_catalog_row_is_all_that_a_set_with_a_table_needs(folder: Path, monkey
     found = datasets.open_dataset("hei-med", folder)
     assert found.targets == given_targets
     assert found.table["label"].tolist() == ["2"]
+
+
+def test_hundreds_of_columns_are_kept_without_a_warning(folder: Path) -> None:
+    names = [f"c{number}" for number in range(150)]
+    many = [f"label:l{number}" for number in range(150)]
+    row = ["a.png", *map(str, range(150)), *("01"[number % 2] for number in range(150))]
+    text = "\n".join([",".join(["path", *names, *many]), ",".join(row)]) + "\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = opened(folder, text).table
+    assert table[names].iloc[0].tolist() == list(range(150))
+    assert table.shape == (1, 302)

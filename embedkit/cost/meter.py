@@ -1,0 +1,98 @@
+"""The meter: what this process and its children spend between two moments."""
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from embedkit.cost.energy import read_counters, spent_kwh
+from embedkit.cost.ledger import Cost
+
+_SECONDS_BETWEEN_SAMPLES = 0.2
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Meter:
+    """Runs from its making until `stop`; `measured` does both.
+
+    Attributes:
+        multiply_adds: counted by the one who computes, None until then.
+        cost: what was spent, once it is stopped.
+    """
+
+    def __init__(self) -> None:
+        self.multiply_adds: int | None = None
+        self.cost = Cost()
+        self._counters = read_counters()
+        self._mark = _high_mark()
+        self._peak = resident_bytes()
+        self._over = Event()
+        self._sampler = Thread(target=self._sample, daemon=True)
+        self._sampler.start()
+        self._wall, self._processor = time.perf_counter(), processor_seconds()
+
+    def stop(self) -> None:
+        """End the measurement and fill in ``cost``."""
+        wall, processor = time.perf_counter() - self._wall, processor_seconds() - self._processor
+        self._over.set()
+        self._sampler.join()
+        # The system's own mark misses no moment, but it is of the whole life of the process: it counts if it rose.
+        mark = _high_mark()
+        peak = max(self._peak, resident_bytes(), mark if mark > self._mark else 0)
+        self.cost = Cost(wall, processor, peak or None, self.multiply_adds, spent_kwh(self._counters, read_counters()))
+
+    def _sample(self) -> None:
+        while not self._over.wait(_SECONDS_BETWEEN_SAMPLES):
+            self._peak = max(self._peak, resident_bytes())
+
+
+@contextmanager
+def measured() -> Iterator[Meter]:
+    """Measure what is done inside; ``cost`` of the meter is there when the block has ended, by an error too."""
+    meter = Meter()
+    try:
+        yield meter
+    finally:
+        meter.stop()
+
+
+def processor_seconds() -> float:
+    """Return the user and system time of this process and of its children that have ended."""
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process and its children now; 0 where the system has no /proc."""
+    return sum(_resident(process) for process in ("self", *_children()))
+
+
+def _children() -> list[str]:
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    if lists:
+        return " ".join(map(_read, lists)).split()
+    # A kernel built without these lists: every process names its parent, second behind its own name in brackets.
+    own, stats = str(os.getpid()), Path("/proc").glob("[0-9]*/stat")
+    return [path.parent.name for path in stats if _read(path).rpartition(")")[2].split()[1:2] == [own]]
+
+
+def _resident(process: str) -> int:
+    numbers = _read(Path(f"/proc/{process}/statm")).split()
+    return int(numbers[1]) * _PAGE if numbers else 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        # A thread or a child that has ended, or another system than Linux.
+        return ""
+
+
+def _high_mark() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
