@@ -11,7 +11,7 @@ from embedkit import cache as caches
 from embedkit import datasets, encoders
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import Job, Progress, prepare
+from embedkit.extraction import Job, Progress, embedding_cost, prepare
 from embedkit.extraction import extract as run_extraction
 
 if TYPE_CHECKING:
@@ -202,10 +202,10 @@ def probe(
         data: an `EmbeddingSet` (from `load`, `extract` or `EmbeddingSet.from_arrays`) or the name of a data set.
         model: as in `extract`; needed where a data set is named. Missing embeddings are extracted.
         test: another set with the same classes to judge on.
-        classifier: ``logistic``, ``svm-linear`` or ``svm-rbf``.
+        classifier: ``logistic``, ``svm-linear``, ``svm-rbf``, ``knn``, ``lda`` or ``centroid``.
         target: what to predict, by default the set's first target. group: the column of patients or lesions.
         cache, root, weights, precision, progress: as in `extract`.
-        choices: as in `embedkit.probing.probe`: seed, folds, replicates, standardise.
+        choices: the other fields of `embedkit.probing.Settings`: seed, folds, level, by, sites, fractions and more.
 
     Raises:
         EmbedkitError: as in `extract` and `embedkit.probing.probe`.
@@ -223,13 +223,17 @@ def probe(
     train = embeddings(data)
     unseen = None if test is None else embeddings(test)
     result = run_probe(train, unseen, classifier=classifier, target=target, group=group, **choices)
-    return with_baselines(result, unseen or train)
+    return _in_context(result, train, unseen)
 
 
-def with_baselines(result: "ProbeResult", judged: EmbeddingSet) -> "ProbeResult":
-    """Return the result with the published figures that concern the set it was judged on."""
+def _in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
+    """Return the result with the published figures of the set it was judged on, and what the embeddings cost."""
     from embedkit.baselines import published_rows
 
+    judged = test or train
+    costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
+    known = [one for one in costs if one is not None]
+    embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
     facts = judged.provenance.get("dataset", {}).get("facts", {})
     rows = published_rows(
         judged.name,
@@ -238,7 +242,7 @@ def with_baselines(result: "ProbeResult", judged: EmbeddingSet) -> "ProbeResult"
         target=result.target,
         protocol=result.protocol,
     )
-    return replace(result, baselines=rows)
+    return replace(result, baselines=rows, cost={**result.cost, "embedding": embedding})
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -1,12 +1,30 @@
 """How well a simple classifier on frozen embeddings separates classes, and how far that number can be trusted.
 
-From an `EmbeddingSet` to a `ProbeResult`: who is learnt from and who is judged (groups never straddle), a head
-(logistic regression, linear or RBF support vector machine) whose C is chosen on other images than the judged ones,
-and AUC, accuracy, balanced accuracy and F1 with cluster-bootstrap intervals.
+From an `EmbeddingSet` to a `ProbeResult`: who is learnt from and who is judged (groups never straddle), a head whose
+parameter is chosen on other images than the judged ones, and every number with a cluster-bootstrap interval.
 """
 
+from embedkit.probing.conclude import conclude
+from embedkit.probing.contest import compare_to_best, question
+from embedkit.probing.evidence import Evidence
+from embedkit.probing.grids import GRIDS, Grid
+from embedkit.probing.identity import fingerprint
+from embedkit.probing.plan import make_plan
 from embedkit.probing.result import ProbeResult
-from embedkit.probing.run import check_classifier, probe
-from embedkit.probing.select import GRIDS
+from embedkit.probing.run import probe
+from embedkit.probing.settings import Settings, check_classifier
 
-__all__ = ["GRIDS", "ProbeResult", "check_classifier", "probe"]
+__all__ = [
+    "GRIDS",
+    "Evidence",
+    "Grid",
+    "ProbeResult",
+    "Settings",
+    "check_classifier",
+    "compare_to_best",
+    "conclude",
+    "fingerprint",
+    "make_plan",
+    "probe",
+    "question",
+]

@@ -1,4 +1,4 @@
-"""What a fitted plan has to show: the judged scores, where they came from, and what a reader must know of them."""
+"""What a fitted plan has to show: the judged scores, one row per image (or eye, lesion, patient), and what to know."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from embedkit.probing.bootstrap import Interval
+from embedkit.probing.calibration import probabilities
+from embedkit.probing.levels import means, pool_scores, unit_truth, units_of
 from embedkit.probing.metrics import Judged
 from embedkit.probing.plan import Plan
-from embedkit.probing.select import Choice
 from embedkit.probing.splits import leakage
 
 
@@ -20,26 +21,75 @@ class Evidence:
     """The outcome of a plan.
 
     Attributes:
-        plan: who was learnt from and who was judged. choices: of C, one per fold.
-        scores: (n, K) of the judged rows, fold after fold. unconverged: fits that stopped early.
+        plan: who was learnt from and who was judged.
+        scores: (m, K) of the judged rows of each fold.
+        temperatures: of each fold, what turns scores into calibrated probabilities; None where it is not known.
+        probabilistic: the scores are logits as they are.
+        level: ``image``, ``group`` or a column: what one judged row stands for.
     """
 
     plan: Plan
-    choices: Sequence[Choice]
-    scores: np.ndarray
-    unconverged: int
+    scores: Sequence[np.ndarray]
+    temperatures: Sequence[float | None]
+    probabilistic: bool
+    level: str = "image"
 
     @cached_property
-    def rows(self) -> np.ndarray:
-        """Return the positions of the judged rows, fold after fold."""
+    def images(self) -> np.ndarray:
+        """Return the positions of the judged images, fold after fold."""
         return np.concatenate([fold.test for fold in self.plan.folds])
 
     @cached_property
+    def _fold(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.plan.folds)), [len(fold.test) for fold in self.plan.folds])
+
+    @cached_property
+    def _units(self) -> np.ndarray:
+        return np.asarray(units_of(self.plan.test, self.level)[self.images])
+
+    @cached_property
+    def _codes(self) -> np.ndarray:
+        """Return which judged row each judged image belongs to."""
+        if self.level == "image":
+            return np.arange(len(self.images))
+        return np.asarray(pd.factorize(pd.MultiIndex.from_arrays([self._fold, self._units]))[0])
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        """Return the first image of each judged row, among the judged images."""
+        return np.unique(self._codes, return_index=True)[1]
+
+    @cached_property
     def judged(self) -> Judged:
-        """Return the scores beside the truth."""
-        labels = self.plan.test.labels
-        fold = np.repeat(np.arange(len(self.plan.folds)), [len(fold.test) for fold in self.plan.folds])
-        return Judged(labels.truth[self.rows], self.scores, fold, labels.exclusive)
+        """Return the scores beside the truth, one row per judged unit.
+
+        Raises:
+            EmbedkitError: the images of a unit have different labels.
+        """
+        labels, scores = self.plan.test.select_labels(self.images), np.concatenate(self.scores)
+        truth = labels.truth
+        if self.level != "image":
+            truth = unit_truth(labels, self._units, self._codes, self.level)
+            scores = pool_scores(scores, self._codes, labels.exclusive, self.probabilistic)
+        return Judged(truth, scores, self._fold[self._first], labels.exclusive)
+
+    @cached_property
+    def calibrated(self) -> np.ndarray | None:
+        """Return probabilities (n, K) at the fitted temperatures, None where a fold has none."""
+        return self._probabilities([temperature or np.nan for temperature in self.temperatures])
+
+    @cached_property
+    def uncalibrated(self) -> np.ndarray | None:
+        """Return probabilities (n, K) as the head gives them, None where it gives none."""
+        return self._probabilities([1.0] * len(self.scores)) if self.probabilistic else None
+
+    def _probabilities(self, temperatures: Sequence[float]) -> np.ndarray | None:
+        if np.isnan(temperatures).any():
+            return None
+        exclusive = self.plan.test.labels.exclusive
+        each = [probabilities(s, exclusive, t) for s, t in zip(self.scores, temperatures, strict=True)]
+        together = np.concatenate(each)
+        return together if self.level == "image" else means(together, self._codes)
 
     @cached_property
     def leaked(self) -> dict[str, Any]:
@@ -47,58 +97,58 @@ class Evidence:
         pairs = [(fold.fitted(), fold.test) for fold in self.plan.folds]
         return leakage(self.plan.train, self.plan.test, pairs)
 
+    @cached_property
     def groups(self) -> np.ndarray:
         """Return the group of each judged row as a code 0..G-1."""
-        return np.unique(self.plan.test.groups[self.rows], return_inverse=True)[1]
+        return np.asarray(np.unique(self.plan.test.groups[self._rows], return_inverse=True)[1])
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return np.asarray(self.images[self._first])
+
+    def count(self) -> int:
+        """Return how many images or units were judged, each counted once however often the folds are repeated."""
+        return len(np.unique(self._names))
+
+    @cached_property
+    def _names(self) -> np.ndarray:
+        return np.asarray(self._units[self._first])
+
+    def extra(self, column: str) -> np.ndarray:
+        """Return the values of a column, of the first image of each judged row."""
+        return np.asarray(self.plan.test.extra[column][self._rows])
 
     def learnt(self) -> np.ndarray:
         """Return the positions of the rows that any fold learnt from."""
         return np.unique(np.concatenate([fold.fitted() for fold in self.plan.folds]))
 
-    def per_class(self, aucs: Sequence[Interval]) -> list[dict[str, Any]]:
-        """Return each class with how many judged images hold it and its AUC."""
+    def per_class(self, **numbers: Sequence[Interval]) -> list[dict[str, Any]]:
+        """Return each class with how many judged rows hold it and its numbers."""
         held = np.nansum(self.judged.truth, axis=0).astype(int).tolist()
         return [
-            {"label": name, "n": n, "auc": auc}
-            for name, n, auc in zip(self.plan.test.labels.classes, held, aucs, strict=True)
+            {"label": label, "n": held[k], **{name: values[k] for name, values in numbers.items()}}
+            for k, label in enumerate(self.plan.test.labels.classes)
         ]
-
-    def selected(self, grid: Sequence[float]) -> dict[str, Any]:
-        """Return the chosen C; with folds a list with one entry per fold."""
-        C, scores = [choice.C for choice in self.choices], [list(choice.scores) for choice in self.choices]
-        one = len(self.choices) == 1
-        return {
-            "C": C[0] if one else C,
-            "chosen_by": "; ".join(dict.fromkeys(choice.by for choice in self.choices)),
-            "grid": list(grid),
-            "scores": scores[0] if one else scores,
-        }
 
     def notes(self) -> list[str]:
         """Return what a reader must know, in sentences."""
         notes = [*self.plan.notes, *self._leaks()]
-        edges = sum(choice.at_edge for choice in self.choices)
-        if edges:
-            where = "" if len(self.choices) == 1 else f" in {edges} of {len(self.choices)} folds"
-            notes.append(f"the chosen C lies at the edge of the grid{where}: a wider grid might do better")
         said = self.judged.predicted().any(axis=0)
         if self.judged.exclusive and said.sum() == 1:
             name = self.plan.test.labels.classes[int(said.argmax())]
             notes.append(
-                f"every test image is called '{name}': C was chosen for its ranking (AUC), and accuracy and F1 "
-                "say nothing of that"
+                f"every test image is called '{name}': the classifier was chosen for its ranking (AUC), and accuracy "
+                "and F1 say nothing of that"
             )
-        if self.unconverged:
-            notes.append(f"{self.unconverged} fits stopped at the limit of iterations, before they converged")
         return notes
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row per judged image: id, group, fold, the truth and the score of each class."""
+        """Return one row per judged image (or unit): id, group, fold, the truth and the score of each class."""
         test, judged = self.plan.test, self.judged
         classes = test.labels.classes
         columns: dict[str, Any] = {
-            "id": test.ids[self.rows].astype(object),
-            "group": np.where(test.grouped[self.rows], test.groups[self.rows].astype(object), None),
+            "id": self._names.astype(object),
+            "group": np.where(test.grouped[self._rows], test.groups[self._rows].astype(object), None),
             "fold": judged.fold,
         }
         if judged.exclusive:
@@ -111,7 +161,7 @@ class Evidence:
     def _leaks(self) -> list[str]:
         leaked, kind, notes = self.leaked, self.plan.kind, []
         if leaked["images"]:
-            shared = f"{leaked['images']} of {len(self.rows)} test images ({leaked['share']:.1%})"
+            shared = f"{leaked['images']} of {len(self.images)} test images ({leaked['share']:.1%})"
             source = {
                 "published": "the published split is used as it is",
                 "other set": "if the names mean the same patients in both sets, this is no test on unseen ones",
@@ -120,7 +170,9 @@ class Evidence:
         if leaked["images"] is None and kind != "other set":
             notes.append("no groups (patients, lesions) are known: images of one patient may be on both sides")
         if leaked["duplicates"]:
-            notes.append(f"{leaked['duplicates']} test images are copies, byte for byte, of training images")
+            known = (self.plan.test.digests != "").all() and (self.plan.train.digests != "").all()
+            how = "are copies, byte for byte, of training images" if known else "have the embedding of a training image"
+            notes.append(f"{leaked['duplicates']} test images {how}")
         return notes
 
 

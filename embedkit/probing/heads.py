@@ -1,96 +1,66 @@
-"""The classifiers: small scikit-learn estimators that also score a whole path of C in one call."""
+"""The classifiers: thin estimators around the mathematics of the modules beside this one."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import ConvergenceWarning
 
-from embedkit.probing import logistic, svm
+from embedkit.probing import centroid, discriminant, logistic, svm
+from embedkit.probing.balance import ClassWeight
+from embedkit.probing.estimator import Head, Part, ProbabilisticHead, Problem, Scorer
+from embedkit.probing.linear import Linear
+from embedkit.probing.neighbours import Neighbours
 
-Features = Callable[[np.ndarray], np.ndarray]
-Solver = Callable[[np.ndarray, np.ndarray, bool, Sequence[float]], tuple[np.ndarray, np.ndarray]]
-
-
-class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What all heads share: scores are linear in some features of an embedding."""
-
-    C: float
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit one C.
-
-        Args:
-            X: (n, d). y: (n,) of any labels, or (n, L) of 1, 0 or NaN (not judged).
-        """
-        X, y = np.asarray(X, np.float32), np.asarray(y)
-        self.n_features_in_, self.exclusive_ = X.shape[1], y.ndim == 1
-        if self.exclusive_:
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            truth = np.eye(len(self.classes_))[codes]
-        else:
-            self.classes_, truth = np.arange(y.shape[1]), y.astype(float)
-        self.features_, solve = self._problem(X)
-        coef, intercept = solve(self.features_(X), truth, self.exclusive_, [self.C])
-        self.coef_, self.intercept_ = coef[0], intercept[0]
-        return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return margins: (n,) for two classes, (n, K) for more, (n, L) for labels."""
-        scores = self._scores(X)
-        return scores[:, 1] if self.exclusive_ and scores.shape[1] == 2 else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class with the highest margin, (n,); of labels 1 where the margin is above 0, (n, L)."""
-        scores = self._scores(X)
-        return np.asarray(self.classes_[scores.argmax(axis=1)] if self.exclusive_ else (scores > 0).astype(int))
-
-    def path(
-        self, X: np.ndarray, truth: np.ndarray, exclusive: bool, X_new: np.ndarray, Cs: Sequence[float]
-    ) -> np.ndarray:
-        """Fit every C and score new images; leaves the estimator as it is, so that threads can share it.
-
-        Args:
-            X: (n, d) float32. truth: (n, K) of 1, 0 or NaN. exclusive: classes, not labels. X_new: (m, d).
-            Cs: rising.
-
-        Returns:
-            (C, m, K); for two classes -s and s. The score of a class that ``truth`` lacks is -inf.
-        """
-        features, solve = self._problem(X)
-        coef, intercept = solve(features(X), truth, exclusive, Cs)
-        flat = features(X_new) @ coef.reshape(-1, coef.shape[2]).T + intercept.ravel()
-        return self._ranks(flat.reshape(len(X_new), *intercept.shape).swapaxes(0, 1), exclusive)
-
-    def _scores(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        scores = self.features_(np.asarray(X, np.float32)) @ self.coef_.T + self.intercept_
-        return self._ranks(scores, self.exclusive_)
-
-    def _ranks(self, scores: np.ndarray, exclusive: bool) -> np.ndarray:
-        """Return (..., n, K) scores that order images by class k, one against the rest."""
-        return np.asarray(scores)
-
-    def _problem(self, X: np.ndarray) -> tuple[Features, Solver]:
-        """Return what maps images to the features that scores are linear in, and what fits the coefficients."""
-        return np.asarray, logistic.solve
+__all__ = ["CentroidHead", "DiscriminantHead", "Head", "LogisticHead", "NeighboursHead", "SVMHead", "make_head"]
 
 
-class LogisticHead(Head):
-    """Multinomial logistic regression, L2, C as in scikit-learn; scores of several classes are log-probabilities."""
+class LogisticHead(ProbabilisticHead):
+    """Multinomial logistic regression, L2, C as in scikit-learn; scores of several classes are log-probabilities.
 
-    def __init__(self, C: float = 0.01) -> None:
+    Args:
+        C: of the sum of losses beside |w|^2 / 2. class_weight: ``balanced``, a weight for each class, or None.
+    """
+
+    parameter, limits = "C", (1e-12, 1e12)
+
+    def __init__(self, C: float = 0.01, class_weight: ClassWeight = None) -> None:
         self.C = C
+        self.class_weight = class_weight
 
-    def _ranks(self, scores: np.ndarray, exclusive: bool) -> np.ndarray:
-        if not exclusive or scores.shape[-1] == 2:
-            return np.asarray(scores)
-        from scipy.special import log_softmax
+    def search(
+        self, X: np.ndarray, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
+    ) -> list[np.ndarray]:
+        """As in `Head.search`, with all parts and values fitted as one problem."""
+        of_parts = [self._weights(truth[fitted], exclusive) for fitted, _ in parts]
+        weights = np.zeros((len(parts), *truth.shape[: 1 if exclusive else 2]))
+        for number, ((fitted, _), own) in enumerate(zip(parts, of_parts, strict=True)):
+            weights[number, fitted] = 1 if own is None else own
+        found = logistic.solve_folds(X, truth, exclusive, values, weights)
+        _warn(found.converged)
+        return [
+            self._scorer(coef, intercept, exclusive)(X, judged)
+            for coef, intercept, (_, judged) in zip(found.coef, found.intercept, parts, strict=True)
+        ]
 
-        # Logits are fixed only up to a constant of each image, so they order no images; probabilities do.
-        return np.asarray(log_softmax(scores, axis=-1))
+    def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
+        found = logistic.solve(problem.fitted(), problem.truth, problem.exclusive, values, problem.weights)
+        _warn(found.converged)
+        return self._scorer(found.coef, found.intercept, problem.exclusive)
+
+    def _scorer(self, coef: np.ndarray, intercept: np.ndarray, exclusive: bool) -> Scorer:
+        several = exclusive and coef.shape[1] > 2
+        if several and np.isfinite(intercept[0]).sum() == 2:
+            # -w and w of the two that have rows: their difference is to be the log odds.
+            coef, intercept = coef / 2, intercept / 2
+        return Linear(coef, intercept, normalise=several)
+
+
+def _warn(converged: np.ndarray) -> None:
+    """Warn once for each fit that has not converged, so that they can be counted."""
+    for _ in range(np.count_nonzero(~converged)):
+        warnings.warn("a logistic regression stopped before it converged", ConvergenceWarning, stacklevel=3)
 
 
 class SVMHead(Head):
@@ -98,21 +68,85 @@ class SVMHead(Head):
 
     Args:
         kernel: ``linear``, x.y / d, or ``rbf``, exp(-gamma |x - y|^2) with gamma = 1 / (d * variance of X).
-        C: of the hinge loss.
+        C: of the hinge loss. class_weight: ``balanced``, a weight for each class, or None.
     """
 
-    def __init__(self, kernel: str = "linear", C: float = 1.0) -> None:
+    parameter, limits = "C", (1e-12, 1e12)
+
+    def __init__(self, kernel: str = "linear", C: float = 1.0, class_weight: ClassWeight = None) -> None:
         self.kernel = kernel
         self.C = C
+        self.class_weight = class_weight
 
-    def _problem(self, X: np.ndarray) -> tuple[Features, Solver]:
+    def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
+        fitted = problem.fitted()
         if self.kernel == "linear":
-            return partial(svm.linear_kernel, B=X), svm.solve
-        variance = float(X.var(dtype=np.float64))
-        gamma = 1 / (X.shape[1] * variance) if variance else 1.0
-        return partial(svm.rbf_kernel, B=X, gamma=gamma), svm.solve
+            kernel = partial(svm.linear_kernel, B=fitted)
+        else:
+            variance = float(fitted.var(dtype=np.float64))
+            gamma = 1 / (fitted.shape[1] * variance) if variance else 1.0
+            kernel = partial(svm.rbf_kernel, B=fitted, gamma=gamma)
+        dual, intercept = svm.solve(kernel(fitted), problem.truth, problem.exclusive, values, problem.weights)
+        return Linear(dual, intercept, features=kernel)
 
 
-def make_head(classifier: str) -> Head:
-    """Return the head of a name in `embedkit.probing.GRIDS`."""
-    return LogisticHead() if classifier == "logistic" else SVMHead(classifier.removeprefix("svm-"))
+class NeighboursHead(ProbabilisticHead):
+    """The k nearest neighbours by cosine similarity; scores are the log odds of their weighted votes.
+
+    Args:
+        k: how many vote; all rows, where there are fewer. class_weight: of the votes of a class.
+    """
+
+    parameter, limits = "k", (1, 1e9)
+
+    def __init__(self, k: int = 20, class_weight: ClassWeight = None) -> None:
+        self.k = k
+        self.class_weight = class_weight
+
+    def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
+        return Neighbours(**vars(problem), ks=tuple(map(int, values)))
+
+
+class DiscriminantHead(ProbabilisticHead):
+    """Linear discriminant analysis with a shrunk covariance; scores of several classes are log-probabilities.
+
+    Args:
+        shrinkage: of the covariance towards a multiple of the identity, above 0 and up to 1.
+        class_weight: ``balanced`` is equal priors, and each class counts alike in the covariance.
+    """
+
+    parameter, limits = "shrinkage", (1e-9, 1)
+
+    def __init__(self, shrinkage: float = 0.1, class_weight: ClassWeight = None) -> None:
+        self.shrinkage = shrinkage
+        self.class_weight = class_weight
+
+    def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
+        coef, intercept = discriminant.solve(**vars(problem), shrinkages=values)
+        return Linear(coef, intercept, normalise=problem.exclusive and coef.shape[1] > 2)
+
+
+class CentroidHead(Head):
+    """The class whose mean direction is nearest by cosine similarity; it has no parameter and no use for weights."""
+
+    parameter = ""
+
+    def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
+        coef, intercept = centroid.solve(problem.X, problem.rows, problem.truth, problem.exclusive)
+        return Linear(np.stack([coef] * len(values)), np.stack([intercept] * len(values)), features=centroid.unit)
+
+
+_HEADS: dict[str, Callable[..., Head]] = {
+    "logistic": LogisticHead,
+    "svm-linear": partial(SVMHead, "linear"),
+    "svm-rbf": partial(SVMHead, "rbf"),
+    "knn": NeighboursHead,
+    "lda": DiscriminantHead,
+    "centroid": CentroidHead,
+}
+
+
+def make_head(classifier: str, class_weight: ClassWeight = None) -> Head:
+    """Return the head of a name in `embedkit.probing.grids.GRIDS`; ``centroid`` has no use for weights."""
+    settings = {} if classifier == "centroid" else {"class_weight": class_weight}
+    return _HEADS[classifier](**settings)

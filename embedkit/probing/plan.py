@@ -3,12 +3,18 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
+from embedkit.probing.levels import LEVELS, pool_embeddings
 from embedkit.probing.sample import Sample, read_sample
-from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold
-from embedkit.probing.target import Labels, choose_target, listed
+from embedkit.probing.settings import Settings
+from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
+from embedkit.probing.subgroups import parse_by
+from embedkit.probing.target import Labels, as_names, choose_target, listed
+
+REPEAT_STRIDE = 1000
 
 
 @dataclass(frozen=True)
@@ -16,10 +22,10 @@ class Plan:
     """The images and their folds.
 
     Attributes:
-        kind: ``published`` (the set's own split), ``other set`` (judged on another one) or ``folds``.
+        kind: ``published`` (the set's own split), ``other set`` (judged on another one), ``folds`` or ``sites``.
         train: what the folds' train and val point into.
         test: what their test points into; the same as ``train`` without another set.
-        folds: one, or several that together judge every image once.
+        folds: one, or several that together judge every image once, or once in each repeat.
         notes: what a reader must know.
     """
 
@@ -30,23 +36,55 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def make_plan(
-    train: EmbeddingSet, test: EmbeddingSet | None, target: str | None, group: str | None, folds: int, seed: int
-) -> Plan:
-    """Decide the protocol: another set where one is given, else the published split, else grouped folds.
+def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings) -> Plan:
+    """Decide the protocol: another set where one is given, else sites, the published split, or grouped folds.
 
     Raises:
         EmbedkitError: the sets don't fit together, or their labels or groups permit no honest judgement.
     """
-    name = choose_target(target, train.targets, train.name)
-    sample = read_sample(train, name, train.targets[name], group)
+    name = choose_target(settings.target, train.targets, train.name)
+    _refuse_contradictions(settings, test)
+    sample = read_sample(train, name, train.targets[name], settings.group, extra=_columns(settings, test is None))
+    if settings.pool == "embeddings":
+        sample = pool_embeddings(sample, settings.level)
     if test is not None:
-        return _other_set(train, sample, test, group)
-    fold = published_fold(sample)
-    return _published(train, sample, fold) if fold else _cross_validated(train, sample, folds, seed)
+        return _other_set(train, sample, test, settings)
+    if settings.sites:
+        return _by_sites(train, sample, settings.sites)
+    fold = published_fold(sample) if settings.split == "published" else None
+    if fold is None:
+        return _cross_validated(train, sample, settings)
+    if settings.repeats > 1:
+        raise EmbedkitError(
+            f"{train.name} has a published split, which can't be repeated: leave repeats out, or choose split folds"
+        )
+    return _published(train, sample, fold)
 
 
-def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, group: str | None) -> Plan:
+def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> None:
+    given = [
+        settings.sites and "sites",
+        settings.repeats > 1 and "repeats",
+        settings.split == "folds" and "split folds",
+    ]
+    several = [name for name in given if name]
+    if test is not None and several:
+        raise EmbedkitError(
+            f"{several[0]} cuts one set and {test.name} is another one to judge on: leave out one of the two"
+        )
+    if settings.sites and len(several) > 1:
+        raise EmbedkitError(f"sites are held out in turn, which {several[1]} can't change: leave out one of the two")
+
+
+def _columns(settings: Settings, judged: bool) -> list[str]:
+    """Return the columns that a protocol reads of a set, whether it is judged or only learnt from."""
+    level = [settings.level] if settings.level not in LEVELS else []
+    by = [column for column, _ in map(parse_by, settings.by)] if judged else []
+    wanted = [*level, *by, *([settings.sites] if settings.sites else [])]
+    return list(dict.fromkeys(wanted))
+
+
+def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, settings: Settings) -> Plan:
     _refuse_other_vectors(train, test)
     name, targets = sample.labels.name, test.targets
     notes = list(sample.notes)
@@ -62,10 +100,13 @@ def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, group: s
             f"the labels of {test.name} ({listed(columns)}) are not those of {train.name} "
             f"({listed(train.targets[name])}): judge on a set that has the same labels"
         )
+    group = settings.group
     grouping = group if group is None or group in test.table else None
     if grouping != group:
         notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
-    judged = read_sample(test, name, columns, grouping, sample.labels.classes)
+    judged = read_sample(test, name, columns, grouping, sample.labels.classes, _columns(settings, judged=True))
+    if settings.pool == "embeddings":
+        judged = pool_embeddings(judged, settings.level)
     plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
     return _checked(plan)
 
@@ -82,24 +123,69 @@ def _published(train: EmbeddingSet, sample: Sample, fold: Fold) -> Plan:
     return _checked(Plan("published", sample, sample, (fold,), tuple(notes)))
 
 
-def _cross_validated(train: EmbeddingSet, sample: Sample, folds: int, seed: int) -> Plan:
+def _by_sites(train: EmbeddingSet, sample: Sample, column: str) -> Plan:
+    sites = as_names(pd.Series(sample.extra[column]))
+    placed = np.flatnonzero(sites.notna())
+    notes = list(sample.notes)
+    if len(placed) < len(sample):
+        notes.append(f"{len(sample) - len(placed)} images of {train.name} have no '{column}' and were left out")
+        sample, sites = sample.select(placed), sites.iloc[placed]
+    sample = replace(sample, labels=_held(sample.labels))
     _refuse_one_class(sample.labels)
-    count, note = count_folds(sample.labels, sample.groups, folds)
-    cuts = grouped_folds(sample.labels, sample.groups, count, seed)
-    if not learnable(sample.labels, [rows for rows, _ in cuts]):
+    cuts = site_folds(sample, sites.to_numpy(str))
+    if len(cuts) < 2:
+        raise EmbedkitError(
+            f"all images of {train.name} have the same '{column}', and holding out sites needs two: "
+            "choose another column, or leave sites out"
+        )
+    for site, learnt, judged in cuts:
+        lost = len(sample) - len(learnt) - len(judged)
+        if lost:
+            notes.append(f"while '{site}' is judged, {lost} images elsewhere of its groups are not learnt from")
+        held = (sample.labels.truth[learnt] == 1).any(axis=0)
+        asked = (sample.labels.truth[judged] == 1).any(axis=0)
+        if held.sum() < (2 if sample.labels.exclusive else 1):
+            raise EmbedkitError(
+                f"without the images of '{site}' there are no two classes of the target '{sample.labels.name}' to "
+                f"learn from: choose another column than '{column}', or another target"
+            )
+        alone = [
+            name for name, here, there in zip(sample.labels.classes, asked, held, strict=True) if here and not there
+        ]
+        if alone:
+            outcome = (
+                "no AUC there, and its images of them count as errors"
+                if sample.labels.exclusive
+                else "an AUC of .5 there"
+            )
+            notes.append(f"only '{site}' has {listed(alone)}: {outcome}")
+    folds = tuple(Fold(learnt, None, judged) for _, learnt, judged in cuts)
+    return Plan("sites", sample, sample, folds, tuple(notes))
+
+
+def _cross_validated(train: EmbeddingSet, sample: Sample, settings: Settings) -> Plan:
+    _refuse_one_class(sample.labels)
+    count, note = count_folds(sample.labels, sample.groups, settings.folds)
+    # Each repeat shuffles with a seed of its own, far from those that a repeat may try.
+    cuts = [
+        grouped_folds(sample.labels, sample.groups, count, settings.seed + REPEAT_STRIDE * repeat)
+        for repeat in range(settings.repeats)
+    ]
+    if not all(learnable(sample.labels, [rows for rows, _ in cut]) for cut in cuts):
         raise EmbedkitError(
             f"the groups of {train.name} can't be cut into {count} folds with every class of the target "
             f"'{sample.labels.name}' in each training part: ask for fewer folds, or choose another --group or --target"
         )
     notes = list(sample.notes)
-    if (sample.split != "").any():
+    if (sample.split != "").any() and settings.split == "published":
         notes.append(
             f"{train.name} names no {'test' if (sample.split == 'train').any() else 'training'} images, "
             "so all of its images are judged by folds"
         )
     if note:
         notes.append(note)
-    return Plan("folds", sample, sample, tuple(Fold(rows, None, judged) for rows, judged in cuts), tuple(notes))
+    folds = tuple(Fold(rows, None, judged) for cut in cuts for rows, judged in cut)
+    return Plan("folds", sample, sample, folds, tuple(notes))
 
 
 def _checked(plan: Plan) -> Plan:

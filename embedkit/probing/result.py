@@ -6,36 +6,65 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from embedkit.errors import EmbedkitError
 from embedkit.probing.bootstrap import Interval
+from embedkit.probing.metrics import Judged
 
-FORMAT = 1
-_NUMBERS = ("auc", "accuracy", "balanced_accuracy", "f1_macro")
-_KINDS = {
-    **dict.fromkeys((*_NUMBERS, "selected", "leakage", "cost", "protocol", "predictions"), dict),
-    **dict.fromkeys(("classes", "per_class", "baselines", "notes"), list),
-}
+FORMAT = 2
+NUMBERS = (
+    "auc",
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "average_precision",
+    "sensitivity_at_specificity",
+    "specificity_at_sensitivity",
+)
+_DICTIONARIES = (
+    "selected",
+    "calibration",
+    "leakage",
+    "cost",
+    "protocol",
+    "predictions",
+    "learning_curve",
+    "comparison",
+)
+_LISTS = ("classes", "per_class", "decision_curve", "subgroups", "gaps", "baselines", "notes")
+_KINDS = {**dict.fromkeys((*NUMBERS, *_DICTIONARIES), dict), **dict.fromkeys(_LISTS, list)}
 _KEPT_APART = ("predictions", "classes")
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeResult:
-    """What a probe found. Intervals are ``{"value", "low", "high", "method"}``, 95 %.
+    """What a probe found. Intervals are ``{"value", "low", "high", "bca_low", "bca_high", "method"}``, 95 %.
 
     Attributes:
         data: the set it was trained on. test: the set it was judged on, the same name where it was one set.
         model: the encoder. key: of the encoder's configuration. classifier: the head. target: what was predicted.
-        n_train: images of ``data`` that were learnt from. n_test: judged images. n_groups: groups (patients,
-            lesions) of the judged images, which is what the intervals rest on.
+        level: what was judged: ``image``, ``group`` or the column whose images were judged as one.
+        n_train: images of ``data`` that were learnt from. n_test: judged images (or units of the level).
+        n_groups: groups (patients, lesions) of them, which is what the intervals rest on.
         classes: in the order of the score columns; of two the second is the positive one.
-        auc: macro one-vs-rest, or mean over labels. accuracy, balanced_accuracy, f1_macro: `embedkit.probing.metrics`.
-        per_class: ``label``, ``n`` (judged images of the class) and ``auc`` of each class.
-        selected: ``C``, ``chosen_by``, ``grid`` and the macro AUC ``scores`` over it; with folds a list of each.
+        auc: macro one-vs-rest, or mean over labels. accuracy, balanced_accuracy, f1_macro, average_precision:
+            `embedkit.probing.metrics`. sensitivity_at_specificity, specificity_at_sensitivity: with ``at``, what is
+            held fixed, as in `embedkit.probing.operating`.
+        per_class: ``label``, ``n`` (judged images of the class), ``auc``, ``sensitivity`` and ``specificity`` of each.
+        calibration: ``brier`` and ``ece`` at the ``temperature`` that was fitted on ``fitted_on``, ``reliability``
+            (the bins of each label; one list for classes), and ``uncalibrated`` (brier and ece of the scores as they
+            are); empty where nothing could be fitted.
+        decision_curve: per positive class ``label``, ``threshold``, ``model`` with ``low`` and ``high``, ``treat_all``.
+        selected: the chosen parameter, ``chosen_by``, ``grid`` and the macro AUC ``scores`` over it; with folds a
+            list of each.
         leakage: judged images the classifier met in training, as in `embedkit.probing.splits.leakage`.
+        subgroups, gaps: as in `embedkit.probing.subgroups`. learning_curve: as in `embedkit.probing.learning_curve`.
+        comparison: to the best result on the same images, where several were made; filled in by `embedkit.many`.
         baselines: published figures, filled in by who knows them.
-        cost: seconds. protocol: all that is needed to repeat the run. notes: sentences a reader must know.
+        cost: of choosing and fitting, as `embedkit.cost.Cost`; ``interval_seconds``; ``embedding``, where it is known
+            what the vectors cost. protocol: all that is needed to repeat the run. notes: sentences a reader must know.
         predictions: per judged image ``id``, ``group``, ``fold``, the truth and one ``score`` column per class.
     """
 
@@ -45,6 +74,7 @@ class ProbeResult:
     key: str
     classifier: str
     target: str
+    level: str
     n_train: int
     n_test: int
     n_groups: int
@@ -53,14 +83,35 @@ class ProbeResult:
     accuracy: Interval
     balanced_accuracy: Interval
     f1_macro: Interval
+    average_precision: Interval
+    sensitivity_at_specificity: Interval
+    specificity_at_sensitivity: Interval
     per_class: list[dict[str, Any]]
+    calibration: dict[str, Any]
+    decision_curve: list[dict[str, Any]]
     selected: dict[str, Any]
     leakage: dict[str, Any]
+    subgroups: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    learning_curve: dict[str, Any]
+    comparison: dict[str, Any]
     baselines: list[dict[str, Any]]
-    cost: dict[str, float]
+    cost: dict[str, Any]
     protocol: dict[str, Any]
     notes: list[str]
     predictions: pd.DataFrame = field(repr=False)
+
+    def judged(self) -> tuple[Judged, np.ndarray]:
+        """Return the predictions as scores beside the truth, and the group of each row, (n,) of str."""
+        table = self.predictions
+        scores = table[[f"score_{name}" for name in self.classes]].to_numpy(float)
+        exclusive = "truth" in table
+        if exclusive:
+            truth = (table["truth"].to_numpy(object)[:, None] == np.array(self.classes, object)).astype(float)
+        else:
+            truth = table[[f"truth_{name}" for name in self.classes]].to_numpy(float)
+        own = "image " + table["id"].astype(str)
+        return Judged(truth, scores, table["fold"].to_numpy(), exclusive), table["group"].fillna(own).to_numpy(str)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the predictions in the types of JSON, None for what is not defined."""
@@ -73,8 +124,9 @@ class ProbeResult:
             EmbedkitError: the file can't be written.
         """
         path = Path(path)
-        # A missing truth is NaN in a table and null in JSON.
-        columns = self.predictions.astype(object).where(self.predictions.notna(), None).to_dict("list")
+        # A truth that is not known and the score of a class that was not learnt (-inf) are null in JSON.
+        known = self.predictions.notna() & (self.predictions != -np.inf)
+        columns = self.predictions.astype(object).where(known, None).to_dict("list")
         value = {"embedkit": "probe", "format": FORMAT, **self.to_dict(), "classes": self.classes}
         text = json.dumps({**value, "predictions": columns}, ensure_ascii=False, allow_nan=False, indent=1)
         try:
@@ -110,10 +162,13 @@ class ProbeResult:
         if absent:
             raise _no_result(path, f"it lacks '{absent[0]}'")
         wrong = [name for name, kind in _KINDS.items() if not isinstance(value[name], kind)]
-        wrong = wrong or [name for name in _NUMBERS if not {"value", "low", "high"} <= set(value[name])]
+        wrong = wrong or [name for name in NUMBERS if not {"value", "low", "high"} <= set(value[name])]
         if wrong:
             raise _no_result(path, f"'{wrong[0]}' is not what it should be")
-        return cls(**{name: value[name] for name in names} | {"predictions": pd.DataFrame(value["predictions"])})
+        predictions = pd.DataFrame(value["predictions"])
+        for column in [name for name in map(str, predictions.columns) if name.startswith("score_")]:
+            predictions[column] = predictions[column].astype(float).fillna(-np.inf)
+        return cls(**{name: value[name] for name in names} | {"predictions": predictions})
 
 
 def _no_result(path: Path, why: str) -> EmbedkitError:

@@ -1,7 +1,8 @@
 """The labelled rows of an EmbeddingSet, checked once, in the form in which everything behind this point reads them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ class Sample:
         split: (n,) of train, val, test or "" (none).
         digests: (n,) of str, "" where unknown: the identity of the image's bytes.
         notes: what a reader must know of the choice of rows.
+        extra: further columns of the table that a protocol asks for, by name, each (n,).
     """
 
     X: np.ndarray
@@ -36,28 +38,40 @@ class Sample:
     split: np.ndarray
     digests: np.ndarray
     notes: tuple[str, ...] = ()
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def select_labels(self, rows: np.ndarray) -> Labels:
+        """Return the labels of the rows at these positions."""
+        return replace(self.labels, truth=self.labels.truth[rows])
+
     def select(self, rows: np.ndarray) -> "Sample":
         """Return the rows at these positions."""
         columns = ("X", "ids", "groups", "grouped", "split", "digests")
-        taken = {name: getattr(self, name)[rows] for name in columns}
-        return replace(self, labels=replace(self.labels, truth=self.labels.truth[rows]), **taken)
+        taken: dict[str, Any] = {name: getattr(self, name)[rows] for name in columns}
+        taken["extra"] = {name: values[rows] for name, values in self.extra.items()}
+        return replace(self, labels=self.select_labels(rows), **taken)
 
 
 def read_sample(
-    source: EmbeddingSet, target: str, columns: Sequence[str], group: str | None, classes: Sequence[str] | None = None
+    source: EmbeddingSet,
+    target: str,
+    columns: Sequence[str],
+    group: str | None,
+    classes: Sequence[str] | None = None,
+    extra: Sequence[str] = (),
 ) -> Sample:
     """Read what can be judged from a set: rows that have a label.
 
     Args:
         source: the embeddings. target: its name. columns: its columns. classes: as in `read_labels`.
         group: the column of patients or lesions; by default ``group`` where the table has one.
+        extra: other columns to keep.
 
     Raises:
-        EmbedkitError: as in `read_labels`; an unknown group column; a split other than train, val and test; NaN or
+        EmbedkitError: as in `read_labels`; an unknown column; a split other than train, val and test; NaN or
             infinite embeddings.
     """
     labels = read_labels(source.table, target, columns, classes)
@@ -82,7 +96,15 @@ def read_sample(
         split=_splits(table, source.name),
         digests=_text(table, "digest"),
         notes=tuple(notes),
+        extra={name: _column(table, name, source.name).to_numpy() for name in extra},
     )
+
+
+def _column(table: pd.DataFrame, name: str, data: str) -> pd.Series:
+    if name not in table:
+        columns = list(map(str, table.columns))
+        raise unknown_name("column", name, columns, f"The table of {data} has {', '.join(columns)}.")
+    return table[name]
 
 
 def _groups(table: pd.DataFrame, column: str | None, data: str) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from embedkit.errors import EmbedkitError
 from embedkit.probing.sample import SPLITS, Sample
-from embedkit.probing.target import Labels, listed
+from embedkit.probing.target import Labels, in_order, listed
 
 _ATTEMPTS = 20
 
@@ -110,6 +111,23 @@ def grouped_folds(labels: Labels, groups: np.ndarray, folds: int, seed: int) -> 
     return cuts[0]
 
 
+def site_folds(sample: Sample, sites: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Hold out each site in turn; a patient who was at two sites is learnt from at none while either is judged.
+
+    Args:
+        sites: (n,) the site of each row.
+
+    Returns:
+        (site, train, test) of each site, positions.
+    """
+    found = []
+    for site in in_order(np.unique(sites).tolist()):
+        there = sites == site
+        known = np.unique(sample.groups[there])
+        found.append((site, np.flatnonzero(~there & ~np.isin(sample.groups, known)), np.flatnonzero(there)))
+    return found
+
+
 def learnable(labels: Labels, trains: Sequence[np.ndarray]) -> bool:
     """Return whether every class (or both sides of every label) is in every training part."""
     values = (1,) if labels.exclusive else (0, 1)
@@ -124,15 +142,17 @@ def leakage(train: Sample, test: Sample, pairs: Sequence[tuple[np.ndarray, np.nd
 
     Returns:
         ``images`` and ``share`` of judged images whose group was fitted too, ``groups`` and ``groups_share`` of
-        judged groups, ``duplicates`` of judged images with the same bytes as a fitted one. None where the tables
-        don't tell.
+        judged groups, ``duplicates`` of judged images with the same bytes as a fitted one (or the same embedding,
+        where the bytes are not known). None where the tables don't tell.
     """
-    seen_group, seen_bytes, judged = [], [], np.concatenate([rows for _, rows in pairs])
+    seen_group, copies, judged = [], [], np.concatenate([rows for _, rows in pairs])
+    by_bytes = bool((train.digests != "").all() and (test.digests != "").all())
+    learnt = _identities(train, by_bytes)
+    there = learnt if test is train else _identities(test, by_bytes)
     for fitted, rows in pairs:
         known = np.unique(train.groups[fitted][train.grouped[fitted]])
         seen_group.append(test.grouped[rows] & np.isin(test.groups[rows], known))
-        bytes_known = np.setdiff1d(train.digests[fitted], [""])
-        seen_bytes.append(np.isin(test.digests[rows], bytes_known))
+        copies.append(np.isin(there[rows], learnt[fitted]))
     shared = np.concatenate(seen_group)
     groups, shared_groups = np.unique(test.groups[judged]), np.unique(test.groups[judged][shared])
     told = train.grouped.any() and test.grouped.any()
@@ -142,11 +162,16 @@ def leakage(train: Sample, test: Sample, pairs: Sequence[tuple[np.ndarray, np.nd
         "groups": len(shared_groups),
         "groups_share": len(shared_groups) / len(groups),
     }
-    digested = (train.digests != "").any() and (test.digests != "").any()
     return {
         **{name: value if told else None for name, value in found.items()},
-        "duplicates": int(np.concatenate(seen_bytes).sum()) if digested else None,
+        "duplicates": int(np.concatenate(copies).sum()),
     }
+
+
+def _identities(sample: Sample, by_bytes: bool) -> np.ndarray:
+    if by_bytes:
+        return sample.digests
+    return np.array([blake2b(row.tobytes(), digest_size=16).hexdigest() for row in sample.X])
 
 
 def _strata(labels: Labels, folds: int) -> np.ndarray:

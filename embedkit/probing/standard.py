@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Single precision carries about 7 digits; a spread below that, of a value as large as the mean, is rounding.
-_ROUNDING = 1e-6
+# A spread of two units in the last place of the mean, in single precision, is rounding.
+_ROUNDING = 2 * float(np.finfo(np.float32).eps)
 
 
 def standardised(X: np.ndarray, X_new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -16,11 +16,16 @@ def standardised(X: np.ndarray, X_new: np.ndarray) -> tuple[np.ndarray, np.ndarr
         The two, as they were given.
     """
     mean = X.mean(axis=0, dtype=np.float64)
-    X -= mean.astype(np.float32)
+    shift = mean.astype(np.float32)
+    X -= shift
+    # A mean far from 0 is rounded to single precision before it is taken off; what that left is small, and exact.
+    rest = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+    X -= rest
     deviation = np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X))
     moves = deviation > np.maximum(_ROUNDING * np.abs(mean), np.finfo(np.float32).tiny)
     scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=moves).astype(np.float32)
     X *= scale
-    X_new -= mean.astype(np.float32)
+    X_new -= shift
+    X_new -= rest
     X_new *= scale
     return X, X_new

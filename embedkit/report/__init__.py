@@ -1,7 +1,20 @@
-"""What is shown: ROC curves and UMAP maps at paper size, as PNG or SVG. This room draws numbers that it is given
+"""What is shown: curves, UMAP maps and tables at paper size, as files. This room draws numbers that it is given
 and computes no metric of its own.
 """
 
-from embedkit.report.figures import RocCurve, prepare_umap, roc_figure, roc_points, umap_figure
+from embedkit.report.curves import decision_curve_figure, learning_curve_figure, reliability_figure
+from embedkit.report.figures import RocCurve, prepare_umap, roc_figure, roc_of, roc_points, umap_figure
+from embedkit.report.tables import write_table
 
-__all__ = ["RocCurve", "prepare_umap", "roc_figure", "roc_points", "umap_figure"]
+__all__ = [
+    "RocCurve",
+    "decision_curve_figure",
+    "learning_curve_figure",
+    "prepare_umap",
+    "reliability_figure",
+    "roc_figure",
+    "roc_of",
+    "roc_points",
+    "umap_figure",
+    "write_table",
+]

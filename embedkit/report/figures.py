@@ -4,13 +4,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedkit.errors import EmbedkitError
 from embedkit.report.style import GREY, MARKERS, OKABE_ITO, assign, drawing, fold, key, legend, need, short, wrap
+
+if TYPE_CHECKING:
+    from embedkit.probing import ProbeResult
 
 _DASHES = ("-", "--", ":", "-.")
 _FEWEST = 10
@@ -81,6 +84,19 @@ def roc_points(truth: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64],
     true = np.concatenate([[0], np.cumsum(positive[order])[last_of_ties]])
     false = np.concatenate([[0], np.cumsum(~positive[order])[last_of_ties]])
     return false / false[-1], true / true[-1]
+
+
+def roc_of(result: "ProbeResult") -> RocCurve:
+    """Return the curve of a probe of two classes, of which the second is the positive one."""
+    table, positive = result.predictions, result.classes[1]
+    return RocCurve(
+        truth=(table["truth"] == positive).to_numpy(),
+        score=table[f"score_{positive}"].to_numpy(),
+        auc=result.auc["value"],
+        low=result.auc["low"],
+        high=result.auc["high"],
+        fold=table["fold"].to_numpy(),
+    )
 
 
 def roc_figure(curves: Mapping[str, RocCurve], path: Path, title: str, footnote: str = "") -> None:

@@ -84,14 +84,14 @@ def drawing(path: Path, title: str, footnote: str, keys: int) -> Iterator["Axes"
         raise EmbedkitError(f"cannot write {path}: {error}; give a place that can be written") from error
 
 
-def legend(axes: "Axes", handles: "Sequence[Artist]", side: str = "left") -> None:
-    """Put a legend below the axes, where it hides no data, at the left or the right."""
+def legend(axes: "Axes", handles: "Sequence[Artist]", side: str = "left", labels: Sequence[str] | None = None) -> None:
+    """Put a legend below the axes, where it hides no data, at the left or the right; the handles' own labels serve."""
     x, y = {"left": 0.0, "right": 1.0}[side], -_TO_LEGEND / _BOX
     axes.add_artist(
         need("matplotlib.legend").Legend(
             axes,
             handles,
-            [handle.get_label() for handle in handles],
+            labels or [str(handle.get_label()) for handle in handles],
             loc=f"upper {side}",
             bbox_to_anchor=(x, y + 0.02),
             frameon=False,

@@ -134,3 +134,25 @@ def test_one_judged_patient_has_no_interval() -> None:
     result = probe(source, **QUICK)
     assert (result.auc["low"], result.auc["high"]) == (None, None)
     assert result.n_groups == 1
+
+
+def test_a_class_that_only_one_site_has_is_no_auc_there_and_an_error() -> None:
+    X, y, groups = clustered(n=300, classes=3, patients=300, signal=3)
+    sites = np.where(y == 2, "x", np.where(np.arange(300) % 2, "x", "y"))
+    source = EmbeddingSet.from_arrays(X, y, groups=groups)
+    source.table["site"] = sites
+    result = probe(source, classifier="lda", sites="site", **QUICK)
+    assert result.protocol["split"] == "sites"
+    assert any(note.startswith("only 'x' has 2: no AUC there") for note in result.notes)
+    assert result.per_class[2]["auc"]["value"] is None
+    table = result.predictions
+    assert (table.loc[table["fold"] == 0, "score_2"] == -np.inf).all()
+    own = [
+        np.mean([roc_auc_score(part["truth"] == str(k), part[f"score_{k}"]) for _, part in table.groupby("fold")])
+        for k in range(2)
+    ]
+    assert result.auc["value"] == pytest.approx(np.mean(own))
+    in_x = table[table["fold"] == 0]
+    assert result.accuracy["value"] < 1 - (in_x["truth"] == "2").sum() / 300 + 1e-9
+    assert {row["value"] for row in result.subgroups} == {"x", "y"}
+    assert result.gaps[0]["metric"] == "auc"

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 
-from embedkit.probing.metrics import NAMES, Judged, class_aucs, mean_of_defined, measure, weighted_auc
+from embedkit.probing.metrics import NAMES, Judged, class_aucs, measure, weighted_auc
 
 
 @st.composite
@@ -82,7 +88,18 @@ def test_all_numbers_of_classes_are_scikit_learns(classes: int, seed: int) -> No
         truth = {"y_true": codes[kept], "y_pred": predicted[kept], "sample_weight": weights[kept]}
         recalls = [np.average(predicted[codes == k] == k, weights=weights[codes == k]) for k in present]
         f1 = f1_score(**truth, labels=present, average="macro", zero_division=0)
-        expected = [np.nanmean(aucs) if len(present) > 1 else np.nan, accuracy_score(**truth), np.mean(recalls), f1]
+        precisions = [
+            average_precision_score(codes == k, scores[:, k], sample_weight=weights)
+            for k in ([1] if classes == 2 else present)
+            if k in present
+        ]
+        expected = [
+            np.nanmean(aucs) if len(present) > 1 else np.nan,
+            accuracy_score(**truth),
+            np.mean(recalls),
+            f1,
+            np.mean(precisions) if precisions else np.nan,
+        ]
         np.testing.assert_allclose(row[: len(NAMES)], expected, atol=1e-10)
         if set(predicted[kept]) <= set(present):
             assert row[2] == pytest.approx(balanced_accuracy_score(**truth), abs=1e-10)
@@ -109,10 +126,11 @@ def test_all_numbers_of_labels_are_means_over_labels(seed: int) -> None:
                     accuracy_score(**said),
                     balanced_accuracy_score(**said),
                     f1_score(**said),
+                    average_precision_score(held, score, sample_weight=weight),
                 ]
             )
-        np.testing.assert_allclose(row[:4], np.mean(expected, axis=0), atol=1e-10)
-        np.testing.assert_allclose(row[4:], np.array(expected)[:, 0], atol=1e-10)
+        np.testing.assert_allclose(row[: len(NAMES)], np.mean(expected, axis=0), atol=1e-10)
+        np.testing.assert_allclose(row[len(NAMES) :], np.array(expected)[:, 0], atol=1e-10)
 
 
 def test_scores_of_different_folds_are_never_compared() -> None:
@@ -131,6 +149,27 @@ def test_scores_of_different_folds_are_never_compared() -> None:
     np.testing.assert_allclose(plain[0], expected, atol=1e-12)
 
 
+def test_average_precision_is_the_mean_over_folds() -> None:
+    rng = np.random.default_rng(8)
+    n = 90
+    codes, fold = rng.integers(3, size=n), rng.integers(2, size=n)
+    scores = np.round(rng.normal(size=(n, 3)) + np.eye(3)[codes], 1) + 100 * fold[:, None]
+    found = measure(Judged(np.eye(3)[codes], scores, fold, exclusive=True), np.ones((1, n), np.int64))
+    expected = [
+        average_precision_score(codes[fold == f] == k, scores[fold == f, k]) for f in range(2) for k in range(3)
+    ]
+    assert found[0, NAMES.index("average_precision")] == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_average_precision_of_two_classes_is_that_of_the_second() -> None:
+    rng = np.random.default_rng(9)
+    positive = rng.random(200) < 0.05
+    scores = rng.normal(size=200) + positive
+    judged = Judged(np.eye(2)[positive.astype(int)], np.column_stack([-scores, scores]), np.zeros(200, int), True)
+    found = measure(judged, np.ones((1, 200), np.int64))[0, NAMES.index("average_precision")]
+    assert found == pytest.approx(average_precision_score(positive, scores), abs=1e-12)
+
+
 def test_a_fold_without_a_class_is_left_out_of_its_mean() -> None:
     codes, fold = np.array([0, 1, 0, 1, 0, 0]), np.array([0, 0, 0, 0, 1, 1])
     scores = np.array([0.1, 0.9, 0.2, 0.15, 0.3, 0.4])
@@ -141,8 +180,3 @@ def test_a_fold_without_a_class_is_left_out_of_its_mean() -> None:
 def test_macro_auc_is_not_defined_for_one_class() -> None:
     judged = Judged(np.eye(2)[[1, 1]], np.array([[-1.0, 1.0], [1.0, -1.0]]), np.zeros(2, int), exclusive=True)
     assert np.isnan(measure(judged, np.ones((1, 2), np.int64))[0, 0])
-
-
-def test_mean_of_defined() -> None:
-    found = mean_of_defined(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]))
-    np.testing.assert_array_equal(found, [2.0, np.nan])

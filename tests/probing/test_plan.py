@@ -9,6 +9,7 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing.plan import Plan, make_plan
+from embedkit.probing.settings import Settings
 
 
 def made(y: Any, split: Any = None, groups: Any = None, name: str = "here", seed: int = 0, d: int = 3) -> EmbeddingSet:
@@ -17,7 +18,7 @@ def made(y: Any, split: Any = None, groups: Any = None, name: str = "here", seed
 
 
 def plan_of(train: EmbeddingSet, test: EmbeddingSet | None = None, group: str | None = None, folds: int = 5) -> Plan:
-    return make_plan(train, test, None, group, folds, seed=0)
+    return make_plan(train, test, Settings(group=group, folds=folds))
 
 
 THREE = ["train", "train", "train", "train", "test", "test"]
@@ -149,3 +150,77 @@ def test_groups_that_permit_no_folds_are_refused() -> None:
     # Every patient has two of the three classes: one fold of three always takes all of one class away.
     with pytest.raises(EmbedkitError, match=r"not so for|can't be cut"):
         plan_of(made(list("aabbcc"), groups=[1, 1, 2, 2, 3, 3]))
+
+
+def with_sites(sites: list[Any], y: str = "abababab", **columns: Any) -> EmbeddingSet:
+    source = made(list(y), **columns)
+    return replace(source, table=source.table.assign(site=np.array(sites, object)))
+
+
+def test_each_site_is_held_out_in_turn_and_patients_of_two_sites_are_not_learnt_from() -> None:
+    source = with_sites(["x", "x", "y", "y", "z", "z", "z", None], groups=[1, 2, 3, 4, 5, 6, 1, 8])
+    plan = make_plan(source, None, Settings(sites="site"))
+    assert plan.kind == "sites"
+    assert [fold.test.tolist() for fold in plan.folds] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert [fold.train.tolist() for fold in plan.folds] == [[2, 3, 4, 5], [0, 1, 4, 5, 6], [1, 2, 3]]
+    assert plan.notes == (
+        "1 images of here have no 'site' and were left out",
+        "while 'x' is judged, 1 images elsewhere of its groups are not learnt from",
+        "while 'z' is judged, 1 images elsewhere of its groups are not learnt from",
+    )
+
+
+def test_a_class_of_one_site_only_is_told() -> None:
+    plan = make_plan(with_sites(list("xxxyyyzz"), "abcabcab"[:7] + "b"), None, Settings(sites="site"))
+    assert not any("only" in note for note in plan.notes)
+    plan = make_plan(with_sites(list("xxxyyyzz"), "abcabaab"), None, Settings(sites="site"))
+    assert any(note.startswith("only 'x' has c: no AUC there") for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("sites", "y", "message"),
+    [
+        (list("xxxxxxxx"), "abababab", "all images of here have the same 'site', and holding out sites needs two"),
+        (list("xxxxyyyy"), "ababaaaa", "without the images of 'x' there are no two classes of the target 'label'"),
+    ],
+)
+def test_sites_that_permit_no_judgement_are_refused(sites: list[str], y: str, message: str) -> None:
+    with pytest.raises(EmbedkitError, match=message):
+        make_plan(with_sites(sites, y), None, Settings(sites="site"))
+    with pytest.raises(EmbedkitError, match=r"unknown column 'sote'\. Did you mean site"):
+        make_plan(with_sites(sites, y), None, Settings(sites="sote"))
+
+
+def test_repeats_cut_anew_and_judge_every_image_as_often() -> None:
+    plan = make_plan(made(list("ab") * 20), None, Settings(folds=4, repeats=3))
+    assert len(plan.folds) == 12
+    judged = [np.sort(np.concatenate([fold.test for fold in plan.folds[i : i + 4]])).tolist() for i in (0, 4, 8)]
+    assert judged == [list(range(40))] * 3
+    assert plan.folds[0].test.tolist() != plan.folds[4].test.tolist()
+
+
+def test_a_published_split_can_be_set_aside_and_not_repeated() -> None:
+    source = made(list("ababab"), THREE)
+    assert make_plan(source, None, Settings(split="folds", folds=3)).kind == "folds"
+    assert make_plan(source, None, Settings(split="folds", folds=3)).notes == ()
+    with pytest.raises(EmbedkitError, match="has a published split, which can't be repeated"):
+        make_plan(source, None, Settings(repeats=2))
+
+
+@pytest.mark.parametrize("choices", [{"sites": "site"}, {"repeats": 2}, {"split": "folds"}])
+def test_choices_that_cut_one_set_are_refused_with_another(choices: dict[str, Any]) -> None:
+    with pytest.raises(EmbedkitError, match="cuts one set and there is another one to judge on"):
+        make_plan(made(list("abab")), made(list("abab"), seed=1, name="there"), Settings(**choices))
+
+
+def test_sites_and_repeats_exclude_each_other() -> None:
+    with pytest.raises(EmbedkitError, match="sites are held out in turn, which repeats can't change"):
+        make_plan(with_sites(list("xyxyxyxy")), None, Settings(sites="site", repeats=2))
+
+
+def test_embeddings_are_pooled_before_anything_is_cut() -> None:
+    source = made(list("aabbaabb"), groups=[1, 1, 2, 2, 3, 3, 4, 4])
+    plan = make_plan(source, None, Settings(level="group", pool="embeddings", folds=2))
+    assert len(plan.train) == 4
+    np.testing.assert_allclose(plan.train.X[0], source.X[:2].mean(axis=0), rtol=1e-6)
+    assert plan.train.ids.tolist() == ["1", "2", "3", "4"]

@@ -12,6 +12,7 @@ import pytest
 
 from embedkit.errors import EmbedkitError
 from embedkit.probing import ProbeResult
+from embedkit.probing.result import NUMBERS
 
 INTERVAL = {"value": 0.9, "low": 0.8, "high": None, "method": "m"}
 
@@ -24,6 +25,7 @@ def a_result(**changes: Any) -> ProbeResult:
         "key": "00ff",
         "classifier": "logistic",
         "target": "dx",
+        "level": "image",
         "n_train": 3,
         "n_test": 2,
         "n_groups": 2,
@@ -31,6 +33,12 @@ def a_result(**changes: Any) -> ProbeResult:
         "per_class": [{"label": "mel", "n": 1, "auc": INTERVAL}],
         "selected": {"C": 1e-06, "chosen_by": "val", "grid": [1e-06], "scores": [0.1 + 0.2]},
         "leakage": {"images": None},
+        "calibration": {},
+        "decision_curve": [],
+        "subgroups": [],
+        "gaps": [],
+        "learning_curve": {},
+        "comparison": {},
         "baselines": [],
         "cost": {"fit_seconds": 0.1},
         "protocol": {"seed": 0},
@@ -39,7 +47,7 @@ def a_result(**changes: Any) -> ProbeResult:
             {"id": ["7", "08"], "group": ["p", None], "truth_x": [1.0, np.nan], "score_x": [1 / 3, -1e-30]}
         ),
     }
-    numbers = dict.fromkeys(("auc", "accuracy", "balanced_accuracy", "f1_macro"), INTERVAL)
+    numbers = dict.fromkeys(NUMBERS, INTERVAL)
     return ProbeResult(**{**known, **numbers, **changes})
 
 
@@ -66,9 +74,36 @@ def test_the_file_is_plain_json_without_nan(tmp_path: Path) -> None:
 
 
 def test_the_shape_is_that_of_the_design() -> None:
-    expected = "data test model key classifier target n_train n_test n_groups auc accuracy balanced_accuracy f1_macro"
-    expected += " per_class selected leakage baselines cost protocol notes"
+    expected = "data test model key classifier target level n_train n_test n_groups"
+    expected += " auc accuracy balanced_accuracy f1_macro average_precision"
+    expected += " sensitivity_at_specificity specificity_at_sensitivity per_class calibration decision_curve selected"
+    expected += " leakage subgroups gaps learning_curve comparison baselines cost protocol notes"
     assert list(a_result().to_dict()) == expected.split()
+
+
+def test_the_score_of_a_class_that_was_not_learnt_comes_back_as_it_was(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": ["7", "8"], "truth": ["a", "b"], "score_a": [-np.inf, -1.0], "score_b": [0.5, -np.inf]})
+    a_result(predictions=table).save(tmp_path / "r.json")
+    pd.testing.assert_frame_equal(ProbeResult.load(tmp_path / "r.json").predictions, table)
+
+
+def test_predictions_are_scores_beside_the_truth_again() -> None:
+    columns = {
+        "id": ["7", "8"],
+        "group": ["p", None],
+        "fold": [0, 1],
+        "score_mel": [0.5, -1.0],
+        "score_n\u00e6vus": [1, 2],
+    }
+    judged, groups = a_result(predictions=pd.DataFrame({**columns, "truth": ["n\u00e6vus", "mel"]})).judged()
+    np.testing.assert_array_equal(judged.truth, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(judged.scores, [[0.5, 1], [-1, 2]])
+    assert judged.exclusive
+    assert groups.tolist() == ["p", "image 8"]
+    several = {"truth_mel": [1.0, np.nan], "truth_n\u00e6vus": [0.0, 1.0]}
+    judged, _ = a_result(predictions=pd.DataFrame({**columns, **several})).judged()
+    np.testing.assert_array_equal(judged.truth, [[1, 0], [np.nan, 1]])
+    assert not judged.exclusive
 
 
 def test_saving_again_replaces(tmp_path: Path) -> None:
@@ -116,8 +151,8 @@ def test_a_truncated_file_is_told(tmp_path: Path, cut: int) -> None:
     [
         ("[]", "no probe wrote it"),
         ('{"data": 1}', "no probe wrote it"),
-        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 1"),
-        ('{"embedkit": "probe", "format": 1}', "lacks 'data'"),
+        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 2"),
+        ('{"embedkit": "probe", "format": 2}', "lacks 'data'"),
     ],
 )
 def test_another_file_is_told(tmp_path: Path, text: str, message: str) -> None:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing import GRIDS, ProbeResult, probe, run
+from embedkit.probing import GRIDS, ProbeResult, Settings, probe, run
 from tests.probing.making import QUICK, a_set, clustered, split_of
 
 
@@ -43,13 +43,13 @@ def test_c_is_the_best_on_validation_by_hand(published: ProbeResult) -> None:
     X, split = X.astype(np.float64), split_of(240)
     scaler = StandardScaler().fit(X[split == "train"])
     by_hand = []
-    for C in GRIDS["logistic"]:
+    for C in GRIDS["logistic"].values:
         model = LogisticRegression(C=C, tol=1e-8, max_iter=9999)
         model.fit(scaler.transform(X[split == "train"]), y[split == "train"])
         scores = model.predict_proba(scaler.transform(X[split == "val"]))
         by_hand.append(np.mean([roc_auc_score(y[split == "val"] == k, scores[:, k]) for k in range(3)]))
     assert published.selected["scores"] == pytest.approx(by_hand, abs=1e-3)
-    assert published.selected["scores"][GRIDS["logistic"].index(published.selected["C"])] == max(
+    assert published.selected["scores"][published.selected["grid"].index(published.selected["C"])] == max(
         published.selected["scores"]
     )
     assert published.selected["chosen_by"] == "validation images"
@@ -108,7 +108,9 @@ def test_another_set_is_judged() -> None:
 def test_the_protocol_says_all_that_is_needed_to_repeat_it(published: ProbeResult) -> None:
     protocol = published.protocol
     assert protocol["split"] == "published"
-    assert (protocol["seed"], protocol["replicates"], protocol["standardised"]) == (0, 200, True)
+    settings = protocol["settings"]
+    assert (settings["seed"], settings["replicates"], settings["standardise"]) == (0, 200, True)
+    assert Settings.of(**settings) == Settings(replicates=200)
     assert protocol["group"] == "group"
     assert sum(protocol["class_counts"]["train"].values()) == published.n_train
     assert sum(protocol["class_counts"]["test"].values()) == published.n_test
@@ -121,21 +123,21 @@ def test_scale_is_taken_out_only_on_request() -> None:
     stretched = replace(source, X=source.X * np.logspace(0, 1, 12, dtype=np.float32))
     assert probe(stretched, **QUICK).auc["value"] == pytest.approx(probe(source, **QUICK).auc["value"], abs=2e-3)
     raw = probe(stretched, standardise=False, **QUICK)
-    assert raw.protocol["standardised"] is False
+    assert raw.protocol["settings"]["standardise"] is False
     assert raw.auc["value"] != pytest.approx(probe(source, **QUICK).auc["value"], abs=2e-3)
 
 
 def test_progress_is_told_in_words() -> None:
     told: list[str] = []
     probe(a_set(split=split_of(240)), progress=told.append, **QUICK)
-    assert told[0] == "logistic: choosing C"
+    assert told[0] == "logistic: fitting"
     assert told[-1] == "logistic: 50 bootstrap replicates"
 
 
 def test_fits_that_did_not_converge_are_counted_and_stay_off_the_terminal(
     monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    monkeypatch.setattr("embedkit.probing.logistic.ITERATIONS", 2)
+    monkeypatch.setattr("embedkit.probing.newton.STEPS", 1)
     result = probe(a_set(), **QUICK)
     counted = [note for note in result.notes if "stopped at the limit of iterations" in note]
     assert int(counted[0].split()[0]) > 10
@@ -145,7 +147,7 @@ def test_fits_that_did_not_converge_are_counted_and_stay_off_the_terminal(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"classifier": "knn"}, "unknown classifier 'knn'"),
+        ({"classifier": "knm"}, "unknown classifier 'knm'. Did you mean knn?"),
         ({"folds": 1}, "folds = 1 is too small: give 2 or more"),
         ({"replicates": 0}, "replicates = 0"),
         ({"seed": -1}, "seed = -1"),

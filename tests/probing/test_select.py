@@ -1,83 +1,60 @@
-"""C is chosen on other images than the judged ones, and the smallest of equals."""
+"""The best value of a parameter by macro AUC, and the smallest of equals."""
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from embedkit.probing.heads import make_head
-from embedkit.probing.sample import Sample, read_sample
-from embedkit.probing.select import GRIDS, Choice, Fitter, _best, choose
-from embedkit.probing.splits import Fold
-from tests.probing.making import a_set
+from embedkit.probing.metrics import Judged
+from embedkit.probing.select import Choice, best, default
 
 GRID = (0.001, 0.1, 10.0)
 
 
-def ready(**how: object) -> Sample:
-    return read_sample(a_set(**how), "label", ["label"], None)  # type: ignore[arg-type]
+def ranked(auc: float, shift: float = 0.0) -> Judged:
+    """Ten negatives and ten positives, of which so many pairs are in order; ``shift`` moves the threshold only."""
+    scores = np.r_[np.arange(10.0), np.full(10, 100.0)]
+    lost = round((1 - auc) * 10)
+    scores[10 : 10 + lost] = -1
+    truth = np.r_[np.zeros(10), np.ones(10)]
+    s = scores - 50 + shift
+    return Judged(np.column_stack([1 - truth, truth]), np.column_stack([-s, s]), np.zeros(20, int), True)
 
 
-LEVEL = [0.5, 0.5, 0.5]
+def chosen(*aucs: float) -> Choice:
+    return best("C", GRID, [ranked(auc) for auc in aucs], "val")[0]
+
+
+def test_the_helper_ranks_as_it_says() -> None:
+    judged = ranked(0.8)
+    assert roc_auc_score(judged.truth[:, 1], judged.scores[:, 1]) == pytest.approx(0.8)
 
 
 def test_ties_go_to_the_smallest_and_an_edge_is_told() -> None:
-    assert _best(GRID, [0.8, 0.9, 0.9], LEVEL, "val") == Choice(0.1, "val", (0.8, 0.9, 0.9), at_edge=False)
-    assert _best(GRID, [0.9, 0.9 + 1e-12, 0.9], LEVEL, "val").C == 0.001
-    assert _best(GRID, [0.9, 0.9, 0.9], LEVEL, "val").at_edge is False
-    assert _best(GRID, [0.9, 0.8, 0.7], LEVEL, "val").at_edge is True
-    assert _best(GRID, [0.7, 0.8, 0.9], LEVEL, "val") == Choice(10.0, "val", (0.7, 0.8, 0.9), at_edge=True)
-    assert _best(GRID, [np.nan] * 3, LEVEL, "val").C == 0.1
+    choice, position = best("C", GRID, [ranked(0.8), ranked(0.9), ranked(0.9)], "val")
+    assert (choice.parameter, choice.value, choice.by, position) == ("C", 0.1, "val", 1)
+    assert choice.scores == pytest.approx((0.8, 0.9, 0.9))
+    assert not choice.at_edge
+    assert chosen(0.9, 0.9, 0.9).value == 0.001
+    assert not chosen(0.9, 0.9, 0.9).at_edge
+    assert chosen(0.9, 0.8, 0.7).at_edge
+    assert chosen(0.7, 0.8, 0.9).value == 10
+    assert chosen(0.7, 0.8, 0.9).at_edge
 
 
 def test_of_equal_rankings_the_one_that_decides_best_is_taken() -> None:
-    assert _best(GRID, [1.0, 1.0, 1.0], [0.5, 0.9, 0.9], "val").C == 0.1
-    assert _best(GRID, [1.0, 0.9, 0.9], [0.5, 0.9, 0.9], "val").C == 0.001
+    # Shifted far down, every image is called negative: the ranking is the same, the decisions are not.
+    assert best("C", GRID, [ranked(0.9, -1000), ranked(0.9), ranked(0.9)], "val")[0].value == 0.1
+    assert best("C", GRID, [ranked(1.0, -1000), ranked(0.9), ranked(0.9)], "val")[0].value == 0.001
 
 
-def test_validation_images_decide_where_there_are_some() -> None:
-    sample = ready()
-    fitter = Fitter(make_head("logistic"), GRID, True)
-    fold = Fold(np.arange(100), np.arange(100, 180), np.arange(180, 240))
-    choice = choose(fitter, sample, fold, 5, 0)
-    assert choice.by == "validation images"
-    scrambled = sample.X.copy()
-    scrambled[180:] = np.nan  # the judged images are not looked at
-    blind = choose(fitter, Sample(**{**vars(sample), "X": scrambled}), fold, 5, 0)
-    assert blind == choice
+def test_where_no_class_has_both_sides_the_default_is_taken_and_said() -> None:
+    one_sided = Judged(np.eye(2)[[1, 1]], np.array([[-1.0, 1], [-2, 2]]), np.zeros(2, int), True)
+    choice, position = best("C", GRID, [one_sided] * 3, "val")
+    assert choice == default("C", GRID, "no class has both sides in the val")
+    assert choice == Choice("C", 0.1, "default: no class has both sides in the val", (), at_edge=False)
+    assert position == 1
 
 
-def test_folds_of_the_training_images_decide_otherwise() -> None:
-    sample = ready()
-    fitter = Fitter(make_head("svm-linear"), GRIDS["svm-linear"], True)
-    fold = Fold(np.arange(180), None, np.arange(180, 240))
-    choice = choose(fitter, sample, fold, 4, 0)
-    assert choice.by == "4 grouped stratified folds of the training images"
-    assert len(choice.scores) == 5
-    assert choose(fitter, sample, fold, 4, 0) == choice
-    scrambled = sample.X.copy()
-    scrambled[180:] = np.nan
-    assert choose(fitter, Sample(**{**vars(sample), "X": scrambled}), fold, 4, 0) == choice
-
-
-def test_scores_are_on_standardised_features_of_the_fitted_rows_only() -> None:
-    sample = ready(d=4)
-    fitter = Fitter(make_head("logistic"), GRID, True)
-    rows, judged = np.arange(100), np.arange(100, 120)
-    scores = fitter.scores(sample, rows, sample, judged, GRID)
-    stretched = Sample(**{**vars(sample), "X": sample.X * np.float32(1024) + np.float32(3)})
-    np.testing.assert_allclose(fitter.scores(stretched, rows, stretched, judged, GRID), scores, atol=1e-3)
-    raw = Fitter(make_head("logistic"), GRID, False)
-    assert not np.allclose(raw.scores(sample, rows, sample, judged, GRID), scores, atol=1e-3)
-
-
-@pytest.mark.parametrize("classifier", sorted(GRIDS))
-def test_fitting_does_not_write_to_the_embeddings(classifier: str) -> None:
-    sample = ready()
-    before = sample.X.copy()
-    choose(Fitter(make_head(classifier), GRID, True), sample, Fold(np.arange(240), None, np.arange(0)), 3, 0)
-    np.testing.assert_array_equal(sample.X, before)
-
-
-def test_where_no_choice_is_possible_the_default_is_taken_and_said() -> None:
-    sample = ready(n=60, patients=1, classes=2)
-    choice = choose(Fitter(make_head("logistic"), GRID, True), sample, Fold(np.arange(60), None, np.arange(0)), 5, 0)
-    assert choice == Choice(0.1, "default: no class lies in 2 groups of the training images", (), at_edge=False)
+def test_a_head_without_a_parameter_has_nothing_to_choose_and_no_edge() -> None:
+    choice, position = best("", (0.0,), [ranked(0.9)], "val")
+    assert (choice.value, choice.at_edge, position) == (0.0, False, 0)

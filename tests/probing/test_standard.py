@@ -29,6 +29,29 @@ def test_a_constant_feature_is_0_everywhere_else_too(constant: float) -> None:
     assert fitted[:, 1].std() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("mean", [1e3, -3e4, 1e6])
+def test_means_far_from_0_leave_no_offset(mean: float) -> None:
+    X = (np.random.default_rng(0).normal(size=(500, 5)) * [0.5, 1, 2, 30, 100] + mean).astype(np.float32)
+    fitted, new = standardised(X.copy(), X[:50].copy())
+    scaler = StandardScaler().fit(X.astype(np.float64))
+    np.testing.assert_allclose(fitted, scaler.transform(X.astype(np.float64)), atol=1e-5)
+    np.testing.assert_array_equal(new, fitted[:50])
+
+
+def test_it_is_done_in_place_without_a_copy() -> None:
+    import tracemalloc
+
+    X = np.random.default_rng(0).normal(3, 2, size=(20_000, 64)).astype(np.float32)
+    new = X[:100].copy()
+    tracemalloc.start()
+    fitted, other = standardised(X, new)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert fitted is X
+    assert other is new
+    assert peak < 0.1 * X.nbytes
+
+
 def test_new_rows_change_nothing() -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(size=(30, 4)).astype(np.float32)

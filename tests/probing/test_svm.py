@@ -77,3 +77,27 @@ def test_kernels() -> None:
     np.testing.assert_allclose(linear_kernel(A, B), [[a @ b / 7 for b in B] for a in A])
     np.testing.assert_allclose(rbf_kernel(A, B, 0.3), [[np.exp(-0.3 * ((a - b) ** 2).sum()) for b in B] for a in A])
     np.testing.assert_allclose(np.diag(rbf_kernel(A.astype(np.float32), A.astype(np.float32), 0.3)), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_weights_multiply_c(exclusive: bool) -> None:
+    X, y, _ = clustered(200, 8, 3)
+    truth = np.eye(3)[y]
+    weights = np.random.default_rng(0).uniform(0.1, 3, size=200 if exclusive else (200, 3))
+    kernel = rbf_kernel(X, X, 0.05)
+    dual, intercept = solve(kernel, truth, exclusive, [0.1, 1.0], weights)
+    for number, C in enumerate((0.1, 1.0)):
+        for k in range(3):
+            own = weights if exclusive else weights[:, k].copy()
+            reference = SVC(C=C, gamma=0.05).fit(X, y == k, own).decision_function(X)
+            np.testing.assert_allclose(kernel @ dual[number, k] + intercept[number, k], reference, atol=5e-3)
+
+
+def test_an_image_of_little_weight_is_still_held_back_by_its_own_c() -> None:
+    X, y, _ = clustered(40, 200, 2, signal=3.0)
+    weights = np.where(np.arange(40) < 5, 1e-4, 1.0)
+    kernel, truth = linear_kernel(X, X), np.eye(2)[y]
+    path = solve(kernel, truth, True, [1e2, 1e4], weights)[0]
+    alone = solve(kernel, truth, True, [1e4], weights)[0]
+    np.testing.assert_array_equal(path[1], alone[0])
+    assert not np.allclose(path[0], path[1], atol=1e-3)

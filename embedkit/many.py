@@ -1,0 +1,101 @@
+"""Several encoders, sets and classifiers in one call: what is done is read, and each is compared to the best."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from embedkit import api
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError
+from embedkit.extraction import Progress
+from embedkit.probing import ProbeResult, Settings, compare_to_best, fingerprint, question
+
+Read = Callable[[str, str], EmbeddingSet]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One probe of several, not yet made: what is learnt from, what is judged, and the choices."""
+
+    train: EmbeddingSet
+    test: EmbeddingSet | None
+    settings: Settings
+
+    def place(self, folder: Path) -> Path:
+        """Return the file of its result: the same choices on the same names give the same file."""
+        train, settings = self.train, self.settings
+        pair = train.name if self.test is None else f"{train.name}--{self.test.name}"
+        target = settings.target or next(iter(train.targets), "")
+        choices = settings.digest() if settings.unusual() else ""
+        # Vectors that came from plain arrays have no key.
+        parts = [part for part in (train.encoder, train.key, settings.classifier, target, choices) if part]
+        return folder / pair / f"{'.'.join(parts).replace('/', '-')}.json"
+
+    def done(self, folder: Path) -> ProbeResult | None:
+        """Return the saved result of the same vectors, labels, choices and version, or None."""
+        path = self.place(folder)
+        if not path.exists():
+            return None
+        try:
+            result = ProbeResult.load(path)
+        except EmbedkitError:
+            # What can't be read is made anew, over it.
+            return None
+        return result if result.protocol.get("fingerprint") == fingerprint(*self.parts()) else None
+
+    def parts(self) -> tuple[EmbeddingSet, EmbeddingSet | None, Settings]:
+        """Return what `fingerprint` is made of."""
+        return self.train, self.test, self.settings
+
+
+def results_folder(given: Path | str | None = None) -> Path:
+    """Return the folder of saved results: as given, else ``EMBEDKIT_RESULTS``, else ``./results``."""
+    return Path(given or os.environ.get("EMBEDKIT_RESULTS") or "results")
+
+
+def cells(
+    models: Sequence[str], data: Sequence[str], test: str | None, choices: Sequence[Settings], read: Read
+) -> Iterator[Cell]:
+    """Yield the probes of all encoders on all sets with all choices; each set is read once per encoder.
+
+    Args:
+        models, data, test: names. choices: of each probe. read: brings the embeddings of a model and a set up to date.
+    """
+    for model in api.each(models):
+        unseen = read(model, test) if test else None
+        for name in api.each(data):
+            train = read(model, name)
+            for settings in choices:
+                yield Cell(train, unseen, settings)
+
+
+def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False) -> ProbeResult:
+    """Return the saved result of a cell, or make and save it.
+
+    Args:
+        folder: of all results. progress: told in words. again: make it anew in any case.
+
+    Raises:
+        EmbedkitError: as in `embedkit.probe`; the result can't be written.
+    """
+    saved = None if again else cell.done(folder)
+    name = f"{cell.train.name}: {cell.settings.classifier} on {cell.train.encoder}"
+    if saved is not None:
+        progress.note(f"{name}: done before, read from {cell.place(folder)}")
+        return saved
+    progress.note(name)
+    result = api.probe(cell.train, test=cell.test, **cell.settings.to_dict())
+    result.save(cell.place(folder))
+    return result
+
+
+def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeResult]:
+    """Return results set by set, the highest AUC first, each with its ``comparison`` to the best on the same images.
+
+    The comparison is as in `embedkit.probing.contest`; ``permutations`` too.
+    """
+    comparisons = compare_to_best(results, permutations)
+    compared = [replace(one, comparison=found) for one, found in zip(results, comparisons, strict=True)]
+    order = {question(one): number for number, one in reversed(list(enumerate(results)))}
+    return sorted(compared, key=lambda one: (order[question(one)], -(one.auc["value"] or 0)))

@@ -1,0 +1,211 @@
+"""From judged scores to a result: every number with its interval. Whoever made the scores, they are judged alike."""
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from embedkit._version import __version__
+from embedkit.cache import EmbeddingSet
+from embedkit.probing.bootstrap import LEVEL, Interval, intervals
+from embedkit.probing.calibration import NAMES as CALIBRATION
+from embedkit.probing.calibration import claims, measure_calibration, reliability
+from embedkit.probing.delong import delong
+from embedkit.probing.evidence import Evidence, counts
+from embedkit.probing.identity import fingerprint
+from embedkit.probing.metrics import NAMES, Judged, measure
+from embedkit.probing.operating import net_benefit, operating_points
+from embedkit.probing.result import ProbeResult
+from embedkit.probing.settings import Settings
+from embedkit.probing.subgroups import cut_up, judge_subgroups
+
+THRESHOLDS = tuple(step / 20 for step in range(1, 20))
+
+
+def conclude(
+    train: EmbeddingSet, test: EmbeddingSet | None, evidence: Evidence, settings: Settings, model: str | None = None
+) -> ProbeResult:
+    """Judge the scores of a plan, with 95 % intervals from resampling groups.
+
+    Args:
+        train, test: what the plan was made of. evidence: the scores. settings: of the judgement.
+        model: what made the scores, where it is not the encoder of ``train``.
+
+    Raises:
+        EmbedkitError: the images of one unit of the level have different labels.
+    """
+    started = time.perf_counter()
+    plan, judged, labels = evidence.plan, evidence.judged, evidence.plan.train.labels
+    found = _Numbers(evidence, settings)
+    classes, learnt = len(labels.classes), evidence.learnt()
+    aucs = found["aucs"]
+    operating = found["operating"]
+    at = {"sensitivity_at_specificity": settings.specificity, "specificity_at_sensitivity": settings.sensitivity}
+    subgroups, gaps = _subgroups(evidence, settings)
+    return ProbeResult(
+        data=train.name,
+        test=train.name if test is None else test.name,
+        model=model or train.encoder,
+        key="" if model else train.key,
+        classifier=settings.classifier,
+        target=labels.name,
+        level=settings.level,
+        n_train=len(learnt),
+        n_test=evidence.count(),
+        n_groups=int(evidence.groups.max()) + 1,
+        classes=list(labels.classes),
+        **dict(zip(NAMES, found["numbers"], strict=True)) | _delong(evidence, found["numbers"][0]),
+        **{name: {**one, "at": at[name]} for name, one in zip(at, operating[:2], strict=True)},
+        per_class=evidence.per_class(
+            auc=aucs, sensitivity=operating[2 : 2 + classes], specificity=operating[2 + classes :]
+        ),
+        calibration=_calibration(evidence, found),
+        decision_curve=_decision_curve(evidence, settings),
+        selected={},
+        leakage=evidence.leaked,
+        subgroups=subgroups,
+        gaps=gaps,
+        learning_curve={},
+        comparison={},
+        baselines=[],
+        cost={"interval_seconds": time.perf_counter() - started},
+        protocol={
+            "split": plan.kind,
+            "folds": len(plan.folds) // settings.repeats if plan.kind == "folds" else None,
+            "group": settings.group or ("group" if "group" in train.table else None),
+            "level": LEVEL,
+            "features": train.X.shape[1],
+            "multilabel": not labels.exclusive,
+            "class_counts": {
+                "train": counts(labels.classes, labels.truth[learnt]),
+                "test": counts(labels.classes, judged.truth),
+            },
+            "settings": settings.to_dict(),
+            "fingerprint": fingerprint(train, test, settings),
+            "versions": {"embedkit": __version__} | {name: version(name) for name in ("numpy", "scikit-learn")},
+        },
+        notes=[*_unread(train, test), *evidence.notes()],
+        predictions=evidence.predictions(),
+    )
+
+
+class _Numbers:
+    """The intervals of all numbers, from one set of resamples."""
+
+    def __init__(self, evidence: Evidence, settings: Settings) -> None:
+        judged = evidence.judged
+        kinds = {"calibrated": evidence.calibrated, "uncalibrated": evidence.uncalibrated}
+        known = {name: probability for name, probability in kinds.items() if probability is not None}
+        classes = judged.truth.shape[1]
+        widths = {"numbers": len(NAMES), "aucs": classes, "operating": 2 + 2 * classes}
+        widths |= dict.fromkeys(known, len(CALIBRATION))
+
+        def statistic(W: np.ndarray) -> np.ndarray:
+            columns = [measure(judged, W), operating_points(judged, W, settings.specificity, settings.sensitivity)]
+            for probability in known.values():
+                columns.append(measure_calibration(judged.truth, probability, judged.exclusive, W))
+            return np.concatenate(columns, axis=1)
+
+        found = intervals(statistic, evidence.groups, settings.replicates, settings.seed)
+        ends = np.cumsum(list(widths.values())).tolist()
+        self._parts = {name: found[end - width : end] for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+    def __getitem__(self, name: str) -> Sequence[Interval]:
+        return self._parts.get(name, ())
+
+
+def _delong(evidence: Evidence, auc: Interval) -> dict[str, Interval]:
+    """Return the AUC with DeLong's interval beside the bootstrap's, where two classes and independent images permit."""
+    judged = evidence.judged
+    if not judged.two_classes or judged.fold.any() or auc["value"] is None:
+        return {}
+    if len(judged.fold) > int(evidence.groups.max()) + 1:
+        return {}
+    low, high = delong(judged.truth[:, 1] == 1, judged.scores[:, 1]).interval()
+    return {"auc": {**auc, "delong_low": low, "delong_high": high}}
+
+
+def _calibration(evidence: Evidence, found: _Numbers) -> dict[str, Any]:
+    judged, probability = evidence.judged, evidence.calibrated
+    raw = dict(zip(CALIBRATION, found["uncalibrated"], strict=False))
+    if probability is None:
+        return {"uncalibrated": raw} if raw else {}
+    several = list(evidence.temperatures)
+    return {
+        **dict(zip(CALIBRATION, found["calibrated"], strict=True)),
+        "temperature": several[0] if len(several) == 1 else several,
+        "fitted_on": "the images that the classifier's parameter was chosen on",
+        "reliability": [
+            reliability(held, claimed) for held, claimed in zip(*_columns(judged, probability), strict=True)
+        ],
+        "uncalibrated": raw or None,
+    }
+
+
+def _columns(judged: Judged, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    held, claimed = claims(judged.truth, probability, judged.exclusive)
+    return held.T, claimed.T
+
+
+def _decision_curve(evidence: Evidence, settings: Settings) -> list[dict[str, Any]]:
+    judged, probability = evidence.judged, evidence.calibrated
+    if probability is None:
+        return []
+    labels = evidence.plan.train.labels
+    curves = []
+    for k, label in enumerate(labels.classes):
+        if judged.exclusive and len(labels.classes) == 2 and k == 0:
+            continue
+        rows = np.flatnonzero(~np.isnan(judged.truth[:, k]))
+        truth, p = judged.truth[rows, k], probability[rows, k]
+        groups = np.unique(evidence.groups[rows], return_inverse=True)[1]
+        found = intervals(
+            lambda W, truth=truth, p=p: net_benefit(truth, p, np.array(THRESHOLDS), W),  # type: ignore[misc]
+            groups,
+            settings.replicates,
+            settings.seed,
+        )
+        share = float(truth.mean())
+        curves.append(
+            {
+                "label": label,
+                "threshold": list(THRESHOLDS),
+                "model": [one["value"] for one in found],
+                "low": [one["low"] for one in found],
+                "high": [one["high"] for one in found],
+                "treat_all": [share - (1 - share) * at / (1 - at) for at in THRESHOLDS],
+            }
+        )
+    return curves
+
+
+def _subgroups(evidence: Evidence, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    # What is held out in turn is compared too.
+    asked = [*settings.by, *([settings.sites] if settings.sites else [])]
+    rows, gaps = [], []
+    for by in dict.fromkeys(asked):
+        parts = cut_up(by, evidence.extra(by.partition(":")[0]))
+        some, their_gaps = judge_subgroups(
+            evidence.judged,
+            evidence.calibrated,
+            evidence.groups,
+            parts,
+            settings.specificity,
+            settings.replicates,
+            settings.seed,
+        )
+        rows += some
+        gaps += their_gaps
+    return rows, gaps
+
+
+def _unread(train: EmbeddingSet, test: EmbeddingSet | None) -> list[str]:
+    return [
+        f"{len(one.failed)} images of {one.name} could not be embedded and are not in these numbers: "
+        + ", ".join(one.failed["path"].head(3).map(repr))
+        + (" and others" if len(one.failed) > 3 else "")
+        for one in (train, test)
+        if one is not None and len(one.failed)
+    ]

@@ -1,0 +1,77 @@
+"""Several results on the same images: each against the best, with p-values corrected for their number."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embedkit.probing.compare import holm, paired, permutation
+from embedkit.probing.metrics import Judged
+from embedkit.probing.result import ProbeResult
+
+
+def question(result: ProbeResult) -> tuple[str, str, str, str]:
+    """Return what results must share to be compared: both sets, the target and the level."""
+    return result.data, result.test, result.target, result.level
+
+
+def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> list[dict[str, Any]]:
+    """Compare each result with the one of the highest AUC that answers the same `question`.
+
+    The best is picked on the same images, so being the best is flattered by the picking; the differences are paired,
+    on the images that both judged, and their p-values corrected over the whole list after Holm.
+
+    Args:
+        results: any. permutations: p by so many permutations; 0 takes DeLong's test where it holds, else the bootstrap.
+
+    Returns:
+        For each result an empty dictionary if it stands alone, else ``best`` (whether it is), ``to`` (model and
+        classifier of the best), ``n`` (rows both judged), ``difference`` (of the macro AUCs, an interval), ``p``,
+        ``p_adjusted`` and ``p_method``; of the best only the first two.
+    """
+    found: list[dict[str, Any]] = [{} for _ in results]
+    judged = [number for number, result in enumerate(results) if result.auc["value"] is not None]
+    for asked in dict.fromkeys(question(results[number]) for number in judged):
+        several = [number for number in judged if question(results[number]) == asked]
+        if len(several) < 2:
+            continue
+        best = max(several, key=lambda number: (results[number].auc["value"], -number))
+        to = {"model": results[best].model, "classifier": results[best].classifier}
+        for number in several:
+            other = {} if number == best else _difference(results[number], results[best], permutations)
+            found[number] = {"best": number == best, "to": to, **other}
+    tested = [one for one in found if one.get("p") is not None]
+    for one, adjusted in zip(tested, holm([one["p"] for one in tested]), strict=True):
+        one["p_adjusted"] = adjusted
+    return found
+
+
+def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> dict[str, Any]:
+    a, b, groups = on_common_rows(result, best)
+    settings = result.protocol["settings"]
+    replicates, seed = settings["replicates"], settings["seed"]
+    difference = paired(a, b, groups, replicates, seed, ["auc"])["auc"]
+    p, method = difference.pop("p"), difference.pop("p_method")
+    if permutations and np.array_equal(a.fold, b.fold):
+        p, method = permutation(a, b, groups, permutations, seed), f"{permutations} permutations"
+    return {"n": len(a.fold), "difference": difference, "p": p, "p_adjusted": None, "p_method": method}
+
+
+def on_common_rows(one: ProbeResult, two: ProbeResult) -> tuple[Judged, Judged, np.ndarray]:
+    """Return both results on the images that both judged, in one order, and the group of each as a code 0..G-1."""
+    (a, groups), (b, _) = one.judged(), two.judged()
+    names_a, names_b = _numbered(one.predictions), _numbered(two.predictions)
+    _, rows_a, rows_b = np.intersect1d(names_a, names_b, return_indices=True)
+    codes = np.unique(groups[rows_a], return_inverse=True)[1]
+    return _select(a, rows_a), _select(b, rows_b), np.asarray(codes)
+
+
+def _numbered(predictions: pd.DataFrame) -> np.ndarray:
+    # Repeated folds judge an image several times: its first judgement meets the first of the other.
+    repeat = predictions.groupby("id").cumcount().astype(str)
+    return (repeat + " " + predictions["id"].astype(str)).to_numpy(str)
+
+
+def _select(judged: Judged, rows: np.ndarray) -> Judged:
+    return Judged(judged.truth[rows], judged.scores[rows], judged.fold[rows], judged.exclusive)

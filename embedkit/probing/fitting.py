@@ -1,0 +1,106 @@
+"""One fold: the parameter is chosen, the head is fitted with it, and the judged images are scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedkit.probing.calibration import fit_temperature
+from embedkit.probing.grids import Grid
+from embedkit.probing.metrics import Judged
+from embedkit.probing.plan import Plan
+from embedkit.probing.sample import Sample
+from embedkit.probing.select import Choice, best, default
+from embedkit.probing.splits import Fold, grouped_folds, inner_folds
+from embedkit.probing.standard import standardised
+
+if TYPE_CHECKING:
+    from embedkit.probing.estimator import Head
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """What one fold gave.
+
+    Attributes:
+        choice: of the parameter. scores: (m, K) of the judged rows.
+        temperature: what the scores are divided by before they are probabilities, fitted on the images that the
+            choice was made on; None where there were none.
+    """
+
+    choice: Choice
+    scores: np.ndarray
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """A head, the values to choose from, and what else a fit depends on.
+
+    Attributes:
+        folds, seed: of the choice where a fold has no validation images.
+    """
+
+    head: "Head"
+    grid: Grid
+    standardise: bool
+    folds: int
+    seed: int
+
+    def fit(self, plan: Plan, fold: Fold) -> FoldFit:
+        """Choose on val (or on grouped folds of train), fit on train and val, score test.
+
+        Features are standardised over the images that are learnt from. The folds of the choice share the mean and
+        deviation of all of them: no label is in these, and so all folds are one problem.
+        """
+        fitted = fold.fitted()
+        if fold.val is None:
+            X, X_new = self._features(plan.train.X[fitted], plan.test.X[fold.test])
+            parts, by = self._inner(plan.train, fitted)
+            choice, temperature = self._choose(X, plan.train, fitted, parts, by)
+        else:
+            choice, temperature = self._on_validation(plan.train, fold.train, fold.val)
+            X, X_new = self._features(plan.train.X[fitted], plan.test.X[fold.test])
+        labels = plan.train.labels
+        scores = self.head.path(X, labels.truth[fitted], labels.exclusive, X_new, (choice.value,))[0]
+        return FoldFit(choice, scores, temperature)
+
+    def _on_validation(self, sample: Sample, train: np.ndarray, val: np.ndarray) -> tuple[Choice, float | None]:
+        rows = np.concatenate([train, val])
+        X = sample.X[rows]
+        self._features(X[: len(train)], X[len(train) :])
+        part = np.arange(len(train)), np.arange(len(train), len(rows))
+        return self._choose(X, sample, rows, [part], "validation images")
+
+    def _features(self, X: np.ndarray, X_new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Overwrite both, which are copies or views of one."""
+        return standardised(X, X_new) if self.standardise else (X, X_new)
+
+    def _inner(self, sample: Sample, rows: np.ndarray) -> tuple[list[Part], str]:
+        labels, groups = sample.select_labels(rows), sample.groups[rows]
+        count = inner_folds(labels, groups, self.folds)
+        if not count:
+            return [], "no class lies in 2 groups of the training images"
+        return grouped_folds(
+            labels, groups, count, self.seed
+        ), f"{count} grouped stratified folds of the training images"
+
+    def _choose(
+        self, X: np.ndarray, sample: Sample, rows: np.ndarray, parts: Sequence[Part], by: str
+    ) -> tuple[Choice, float | None]:
+        values = self.grid.values
+        if not parts:
+            return default(self.grid.parameter, values, by), None
+        exclusive, truth = sample.labels.exclusive, sample.labels.truth[rows]
+        paths = self.head.search(X, truth, exclusive, parts, values)
+        judged = np.concatenate([held_out for _, held_out in parts])
+        number = np.repeat(np.arange(len(parts)), [len(held_out) for _, held_out in parts])
+        at_each = [
+            Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
+            for v in range(len(values))
+        ]
+        choice, chosen = best(self.grid.parameter, values, at_each, by)
+        return choice, fit_temperature(at_each[chosen].scores, truth[judged], exclusive)

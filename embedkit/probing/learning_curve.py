@@ -1,0 +1,197 @@
+"""What more labels would buy: the same probe on a part of the training patients, several times drawn."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from embedkit.errors import EmbedkitError
+from embedkit.probing.bootstrap import LEVEL, replicates_of
+from embedkit.probing.evidence import Evidence
+from embedkit.probing.fitting import Fitter
+from embedkit.probing.metrics import class_aucs
+from embedkit.probing.plan import Plan
+from embedkit.probing.ranking import mean_of_defined
+from embedkit.probing.sample import Sample
+from embedkit.probing.settings import Settings
+from embedkit.probing.splits import Fold
+
+VALIDATION_SHOTS = 4
+"""Images per class to choose the parameter on, at most: with few labels there are few to choose on as well."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is learnt from: ``kind`` is fraction (percent of the training groups) or shots (images per class)."""
+
+    kind: str
+    size: float
+
+
+def amounts_of(plan: Plan, settings: Settings) -> list[Amount]:
+    """Return the points of the curve that the settings ask for.
+
+    Raises:
+        EmbedkitError: more shots than a class has images for.
+    """
+    amounts = [Amount("fraction", size) for size in settings.fractions]
+    amounts += [Amount("shots", size) for size in settings.shots]
+    for fold in plan.folds:
+        for amount in amounts:
+            _refuse_too_many_shots(plan.train, fold, amount)
+    return amounts
+
+
+def learning_curve(
+    fitter: Fitter, plan: Plan, settings: Settings, amounts: Sequence[Amount], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fit on parts of the training images and judge on the same test images as the whole probe.
+
+    Parts are drawn by group, and of shots each image of a class is of another group where there are enough. With
+    shots, the parameter is chosen on min(shots, 4) further images per class, of groups that are not learnt from; with
+    fractions as in the whole probe. The interval is of the mean over draws: replicates resample the judged groups and
+    the draws.
+
+    Returns:
+        ``draws``, and ``points``: per amount ``kind``, ``amount``, ``n_train`` (mean over draws and folds), ``auc``
+        (an interval), ``deviation`` of the draws, and ``each``, the AUC of each draw.
+    """
+    if not amounts:
+        return {}
+    points = []
+    for amount in amounts:
+        whole = amount == Amount("fraction", 100)
+        draws = 1 if whole else settings.draws
+        tell(f"{settings.classifier}: learning curve, {amount.size:g}{' %' if amount.kind == 'fraction' else ' shots'}")
+        points.append(_point(fitter, plan, settings, amount, draws))
+    return {"draws": settings.draws, "points": points}
+
+
+def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws: int) -> dict[str, Any]:
+    values, replicates, sizes = [], [], []
+    for draw in range(draws):
+        drawn = tuple(
+            _part(plan.train, fold, amount, settings.seed, draw, number) for number, fold in enumerate(plan.folds)
+        )
+        fits = [fitter.fit(plan, fold) for fold in drawn]
+        evidence = Evidence(
+            replace(plan, folds=drawn),
+            [fit.scores for fit in fits],
+            [fit.temperature for fit in fits],
+            fitter.head.probabilistic,
+            "image" if settings.pool == "embeddings" else settings.level,
+        )
+        judged = evidence.judged
+        point, found = replicates_of(
+            lambda W, judged=judged: mean_of_defined(class_aucs(judged, W))[:, None],  # type: ignore[misc]
+            evidence.groups,
+            settings.replicates,
+            settings.seed,
+        )
+        values.append(float(point[0]))
+        replicates.append(found[:, 0])
+        sizes.append(np.mean([len(fold.train) for fold in drawn]))
+    return {
+        "kind": amount.kind,
+        "amount": amount.size,
+        "n_train": round(float(np.mean(sizes)), 1),
+        "auc": _over_draws(values, np.stack(replicates), settings.seed),
+        "deviation": float(np.std(values, ddof=1)) if draws > 1 else None,
+        "each": values,
+    }
+
+
+def _over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
+    draws, count = replicates.shape
+    picked = np.random.default_rng(seed).integers(draws, size=(draws, count))
+    means = np.nanmean(np.take_along_axis(replicates, picked, axis=0), axis=0) if count else np.empty(0)
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(means, [tail, 1 - tail]).tolist() if count else (None, None)
+    method = f"{LEVEL:.0%} percentile, bootstrap of groups and of {draws} draws, {count} replicates"
+    return {"value": float(np.mean(values)), "low": low, "high": high, "method": method}
+
+
+def _part(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, number: int) -> Fold:
+    """Return the fold with a part of its training images."""
+    rng = np.random.default_rng([seed, draw, number])
+    if amount.kind == "fraction":
+        if amount.size == 100:
+            return fold
+        train = _fraction(sample, fold.train, amount.size / 100, rng)
+        val = None if fold.val is None else _fraction(sample, fold.val, amount.size / 100, rng)
+        return Fold(train, val, fold.test)
+    shots = int(amount.size)
+    order = rng.permutation(fold.train)
+    train = _shots(sample, order, shots)
+    # Validation images may not be of a group that is learnt from.
+    source = rng.permutation(fold.val) if fold.val is not None else order
+    rest = source[~np.isin(sample.groups[source], np.unique(sample.groups[train]))]
+    val = _shots(sample, rest, min(shots, VALIDATION_SHOTS))
+    return Fold(train, val if _ranks(sample, val) else None, fold.test)
+
+
+def _ranks(sample: Sample, rows: np.ndarray) -> bool:
+    truth = sample.labels.truth[rows]
+    return bool(len(rows) and ((truth == 1).any(axis=0) & (truth == 0).any(axis=0)).any())
+
+
+def _fraction(sample: Sample, rows: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows of a share of the groups, drawn within each class so that none is lost."""
+    kept: list[np.ndarray] = []
+    groups = sample.groups[rows]
+    for members in _strata(sample, rows):
+        names = rng.permutation(np.unique(groups[members]))
+        kept.append(names[: max(1, round(share * len(names)))])
+    return np.asarray(rows[np.isin(groups, np.concatenate(kept))])
+
+
+def _strata(sample: Sample, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield positions in ``rows`` class by class, each group with the first class that it holds."""
+    truth, groups = sample.labels.truth[rows], sample.groups[rows]
+    taken = np.zeros(len(rows), bool)
+    for k in np.argsort(np.nansum(truth, axis=0), kind="stable"):
+        mine = np.isin(groups, groups[(truth[:, k] == 1) & ~taken]) & ~taken
+        taken |= mine
+        if mine.any():
+            yield np.flatnonzero(mine)
+    if not taken.all():
+        yield np.flatnonzero(~taken)
+
+
+def _shots(sample: Sample, order: np.ndarray, shots: int) -> np.ndarray:
+    """Return so many rows per class (of labels: that hold it, and that don't), of as many groups as there are."""
+    chosen: list[int] = []
+    for value in (1,) if sample.labels.exclusive else (1, 0):
+        for k in range(sample.labels.truth.shape[1]):
+            members = order[sample.labels.truth[order, k] == value]
+            # The first image of each group, then the second of each, and so on.
+            rank = _rank_within(sample.groups[members])
+            chosen += members[np.argsort(rank, kind="stable")][:shots].tolist()
+    return np.unique(np.array(chosen, int))
+
+
+def _rank_within(groups: np.ndarray) -> np.ndarray:
+    """Return how many rows of the same group come before each row."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, groups[order][1:] != groups[order][:-1]]) if len(groups) else np.empty(0, int)
+    lengths = np.diff(np.r_[starts, len(groups)])
+    rank = np.empty(len(groups), int)
+    rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
+    return rank
+
+
+def _refuse_too_many_shots(sample: Sample, fold: Fold, amount: Amount) -> None:
+    if amount.kind != "shots":
+        return
+    for value in (1,) if sample.labels.exclusive else (1, 0):
+        held = (sample.labels.truth[fold.train] == value).sum(axis=0)
+        # A class that this fold does not learn at all is no question of shots.
+        few = [(name, n) for name, n in zip(sample.labels.classes, held.tolist(), strict=True) if 0 < n < amount.size]
+        if few:
+            name, n = min(few, key=lambda item: item[1])
+            side = "" if value else "without "
+            raise EmbedkitError(
+                f"{amount.size:g} shots are more than there are training images {side}of '{name}' ({n}): "
+                "ask for fewer shots"
+            )

@@ -1,0 +1,114 @@
+"""One judgement for the images of one group, lesion, eye or patient, from all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from embedkit.errors import EmbedkitError
+from embedkit.probing.calibration import probabilities
+from embedkit.probing.sample import Sample
+from embedkit.probing.target import Labels, as_names, listed
+
+LEVELS = ("image", "group")
+_LEAST_PROBABILITY = 1e-15
+
+
+def units_of(sample: Sample, level: str) -> np.ndarray:
+    """Return the name of what each row is a picture of, (n,): its image, its group, or its value in a column.
+
+    A row without a value in that column is a unit of its own.
+    """
+    if level == "image":
+        return sample.ids
+    if level == "group":
+        return sample.groups
+    own = pd.Series([f"image {name}" for name in sample.ids])
+    return as_names(pd.Series(sample.extra[level])).fillna(own).to_numpy(str)
+
+
+def pool_embeddings(sample: Sample, level: str) -> Sample:
+    """Return one row per unit and split: the mean of the embeddings of its images.
+
+    Raises:
+        EmbedkitError: the images of a unit have different labels, or belong to several groups.
+    """
+    units = units_of(sample, level)
+    keys = pd.MultiIndex.from_arrays([sample.split, units])
+    codes, _ = pd.factorize(keys)
+    first = np.unique(codes, return_index=True)[1]
+    truth = unit_truth(sample.labels, units, codes, level)
+    _refuse_two(sample.groups, units, codes, f"the level '{level}' cuts across groups (patients)")
+    extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
+    return replace(
+        sample.select(first),
+        X=means(sample.X, codes),
+        labels=replace(sample.labels, truth=truth),
+        ids=units[first],
+        # A mean of several images has no bytes.
+        digests=np.full(len(first), ""),
+        extra=extra,
+    )
+
+
+def unit_truth(labels: Labels, units: np.ndarray, codes: np.ndarray, level: str) -> np.ndarray:
+    """Return the truth (u, K) of the units numbered by ``codes`` (n,); a label not judged in any image stays NaN.
+
+    Raises:
+        EmbedkitError: the images of a unit have different labels.
+    """
+    known = pd.DataFrame(labels.truth).groupby(codes)
+    low, high = known.min().to_numpy(), known.max().to_numpy()
+    mixed = np.flatnonzero(((low != high) & ~np.isnan(low)).any(axis=1))
+    if len(mixed):
+        first = np.unique(codes, return_index=True)[1]
+        raise EmbedkitError(
+            f"{len(mixed)} of {len(low)} units of the level '{level}' have images with different labels of the target "
+            f"'{labels.name}' ({listed(units[first[mixed]].tolist())}): judge per image, choose a level within "
+            "which the label is one, or mend the labels"
+        )
+    return np.asarray(high, float)
+
+
+def pool_scores(scores: np.ndarray, codes: np.ndarray, exclusive: bool, probabilistic: bool) -> np.ndarray:
+    """Return scores (u, K) of the units from those of their images (n, K).
+
+    Probabilities are averaged and turned back into scores; margins, which are none, are averaged as they are.
+    """
+    if not probabilistic:
+        return means(scores, codes)
+    p = np.clip(means(probabilities(scores, exclusive), codes), 0, 1)
+    with np.errstate(divide="ignore"):
+        if exclusive and p.shape[1] > 2:
+            return np.asarray(np.log(p))
+        kept = np.clip(p, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+        logits = np.log(kept) - np.log1p(-kept)
+    return np.column_stack([-logits[:, 1], logits[:, 1]]) if exclusive else np.asarray(logits)
+
+
+def means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the mean of the rows (n, d) that have the same code 0..u-1, (u, d), in the type of ``values``."""
+    from scipy.sparse import csr_array
+
+    counts = np.bincount(codes)
+    weights = (1 / counts[codes]).astype(values.dtype)
+    pooling = csr_array((weights, (codes, np.arange(len(codes)))), shape=(len(counts), len(codes)))
+    return np.asarray(pooling @ values)
+
+
+def _refuse_two(names: np.ndarray, units: np.ndarray, codes: np.ndarray, what: str) -> None:
+    counts = pd.Series(names).groupby(codes).nunique().to_numpy()
+    if (counts > 1).any():
+        first = np.unique(codes, return_index=True)[1]
+        raise EmbedkitError(
+            f"{what}: the images of {listed(units[first[counts > 1]].tolist())} belong to several. "
+            "Choose another level or another --group"
+        )
+
+
+def _agreed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the value of each unit, None where its images differ."""
+    column = pd.Series(values, dtype=object).groupby(codes)
+    return np.array(
+        [None if many > 1 else one for one, many in zip(column.first(), column.nunique(), strict=True)], object
+    )

@@ -1,0 +1,228 @@
+"""Does the number hold for women and men, the young and the old, each hospital? Per subgroup, and the largest gap."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from embedkit.errors import EmbedkitError
+from embedkit.probing.bootstrap import intervals
+from embedkit.probing.calibration import measure_calibration
+from embedkit.probing.metrics import Judged, class_aucs
+from embedkit.probing.ranking import mean_of_defined
+from embedkit.probing.target import as_names, in_order
+
+LEAST = 10
+"""Images on either side of a class without which a subgroup is not judged: an AUC of fewer says nothing."""
+
+METRICS = ("auc", "sensitivity", "specificity", "brier", "ece")
+MISSING = "(missing)"
+_CATEGORIES = 8
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """The judged rows by one column.
+
+    Attributes:
+        by: the column. names: of the subgroups, in order. codes: (n,) which subgroup each row is of.
+    """
+
+    by: str
+    names: tuple[str, ...]
+    codes: np.ndarray
+
+
+def parse_by(text: str) -> tuple[str, tuple[float, ...]]:
+    """Return the column and the cuts of ``age:40,60``.
+
+    Raises:
+        EmbedkitError: a cut is no number, or they don't rise.
+    """
+    column, _, cuts = text.partition(":")
+    try:
+        edges = tuple(float(cut) for cut in cuts.split(",")) if cuts else ()
+    except ValueError:
+        edges = (np.nan,)
+    if not all(np.diff(edges) > 0) or not np.isfinite(edges).all():
+        raise EmbedkitError(f"'{text}' is no column with rising cuts: write it like age or age:40,60")
+    return column, edges
+
+
+def cut_up(by: str, values: np.ndarray) -> Subgroups:
+    """Sort the rows into subgroups: by value, or numbers of many values by cuts (as given, else at the quartiles).
+
+    Args:
+        by: as in `parse_by`. values: (n,) of the column; what is missing is a subgroup of its own.
+    """
+    column, edges = parse_by(by)
+    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(float)
+    names = as_names(pd.Series(values, dtype=object))
+    numeric = np.isfinite(numbers[names.notna()]).all()
+    if edges and not numeric:
+        raise EmbedkitError(f"the column '{column}' holds '{names.dropna().iloc[0]}', which can't be cut at numbers")
+    if numeric and (edges or names.nunique() > _CATEGORIES):
+        edges = edges or _quartiles(numbers[np.isfinite(numbers)])
+        bins = _bins(edges)
+        place = np.searchsorted(edges, numbers, side="right")
+        text = np.where(np.isfinite(numbers), np.array(bins, object)[np.minimum(place, len(edges))], MISSING)
+        order: tuple[str, ...] = tuple(name for name in bins if (text == name).any())
+    else:
+        text = names.fillna(MISSING).to_numpy(object)
+        order = in_order([name for name in np.unique(text.astype(str)).tolist() if name != MISSING])
+    order += (MISSING,) if (text == MISSING).any() else ()
+    return Subgroups(column, order, np.array([order.index(name) for name in text]))
+
+
+def _quartiles(numbers: np.ndarray) -> tuple[float, ...]:
+    found = np.quantile(numbers, [0.25, 0.5, 0.75])
+    # Nobody is 38.75 years old.
+    return tuple(np.unique(np.round(found) if (numbers % 1 == 0).all() else found).tolist())
+
+
+def _bins(edges: Sequence[float]) -> list[str]:
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"below {edges[0]:g}", *between, f"{edges[-1]:g} and above"]
+
+
+def judge_subgroups(
+    judged: Judged,
+    probability: np.ndarray | None,
+    groups: np.ndarray,
+    parts: Subgroups,
+    specificity: float,
+    replicates: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the numbers of each subgroup with intervals, and the largest gap of each number.
+
+    Sensitivity and specificity are at one threshold for all: the one that has the asked specificity over all images
+    (of a fold), as a clinic would use it. The interval of a gap is of the difference between the two subgroups that
+    are furthest apart, on the same resamples; chosen as the largest, it is rather too large than too small.
+
+    Args:
+        judged: n rows, K classes. probability: (n, K), None where there is none.
+        groups: (n,) codes 0..G-1 of what is resampled together. parts: the subgroups.
+        specificity: in 0..1. replicates, seed: as in `intervals`.
+
+    Returns:
+        Per subgroup ``by``, ``value``, ``n``, ``groups``, ``classes`` (those with enough images), the `METRICS` as
+        intervals (None where it is too small) and ``note``; per metric ``by``, ``metric``, ``high``, ``low`` (the two
+        subgroups) and ``gap``, an interval.
+    """
+    members = [np.flatnonzero(parts.codes == number) for number in range(len(parts.names))]
+    sides = [_enough(judged, rows) for rows in members]
+    large = [number for number, enough in enumerate(sides) if enough.any()]
+    common = np.logical_and.reduce([sides[number] for number in large]) if large else np.zeros(0, bool)
+    flagged = _flagged(judged, specificity)
+
+    def numbers(W: np.ndarray, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        part = Judged(judged.truth[rows], judged.scores[rows], judged.fold[rows], judged.exclusive)
+        weights = W[:, rows]
+        aucs = mean_of_defined(class_aucs(part, weights)[:, classes])
+        rates = _rates(part.truth[:, classes], flagged[rows][:, classes], weights)
+        if probability is None:
+            return np.column_stack([aucs, *rates, np.full((len(W), 2), np.nan)])
+        calibration = measure_calibration(part.truth, probability[rows], judged.exclusive, weights)
+        return np.column_stack([aucs, *rates, calibration])
+
+    def statistic(W: np.ndarray) -> np.ndarray:
+        own = [numbers(W, members[number], np.flatnonzero(sides[number])) for number in large]
+        shared = [numbers(W, members[number], np.flatnonzero(common)) for number in large] if common.any() else []
+        return np.stack([*own, *shared], axis=1).reshape(len(W), -1)
+
+    if not large:
+        return [_too_small(parts, number, rows, groups) for number, rows in enumerate(members)], []
+    gap_pairs = _furthest(statistic(np.ones((1, len(groups)), np.int64))[0], len(large), bool(common.any()))
+
+    def with_gaps(W: np.ndarray) -> np.ndarray:
+        found = statistic(W)
+        gaps = [found[:, high] - found[:, low] for _, high, low in gap_pairs]
+        return np.column_stack([found[:, : len(large) * len(METRICS)], *gaps])
+
+    found = intervals(with_gaps, groups, replicates, seed)
+    rows_out = []
+    for number, rows in enumerate(members):
+        row = _too_small(parts, number, rows, groups)
+        if number in large:
+            at = large.index(number) * len(METRICS)
+            own = dict(zip(METRICS, found[at : at + len(METRICS)], strict=True))
+            row |= {**own, "classes": np.flatnonzero(sides[number]).tolist(), "note": ""}
+        rows_out.append(row)
+    offset = len(large) * len(METRICS)
+    gaps = []
+    for position, (metric, high, low) in enumerate(gap_pairs):
+        names = [parts.names[large[(place - offset) // len(METRICS)]] for place in (high, low)]
+        gaps.append(
+            {
+                "by": parts.by,
+                "metric": METRICS[metric],
+                "high": names[0],
+                "low": names[1],
+                "gap": found[offset + position],
+            }
+        )
+    return rows_out, gaps
+
+
+def _too_small(parts: Subgroups, number: int, rows: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    several = len(np.unique(groups[rows]))
+    return {
+        "by": parts.by,
+        "value": parts.names[number],
+        "n": len(rows),
+        "groups": several,
+        "classes": [],
+        **dict.fromkeys(METRICS),
+        "note": f"too small to be judged: {len(rows)} images of {several} groups, and no class with {LEAST} images "
+        "of it and of others",
+    }
+
+
+def _enough(judged: Judged, rows: np.ndarray) -> np.ndarray:
+    """Return (K,) of bool: the classes with enough images on either side; of two classes the second stands for both."""
+    truth = judged.truth[rows]
+    enough = ((truth == 1).sum(axis=0) >= LEAST) & ((truth == 0).sum(axis=0) >= LEAST)
+    if judged.exclusive and truth.shape[1] == 2:
+        enough[0] = False
+    return np.asarray(enough)
+
+
+def _flagged(judged: Judged, specificity: float) -> np.ndarray:
+    """Return (n, K) of 0 and 1: scored above the lowest threshold that spares the asked share of negatives."""
+    flagged = np.zeros(judged.scores.shape)
+    for fold in np.unique(judged.fold):
+        rows = judged.fold == fold
+        for k in range(judged.scores.shape[1]):
+            scores = judged.scores[rows, k]
+            negatives = np.sort(scores[judged.truth[rows, k] == 0])
+            if len(negatives):
+                spared = int(np.ceil(specificity * len(negatives) - 1e-9))
+                flagged[rows, k] = scores > negatives[spared - 1]
+    return flagged
+
+
+def _rates(truth: np.ndarray, flagged: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rates = []
+    for side, right in ((1, flagged), (0, 1 - flagged)):
+        held = (truth == side).astype(float)
+        hits, total = W @ (held * right), W @ held
+        rates.append(mean_of_defined(np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)))
+    return rates[0], rates[1]
+
+
+def _furthest(point: np.ndarray, large: int, comparable: bool) -> list[tuple[int, int, int]]:
+    """Return (metric, place of the highest, place of the lowest subgroup) in the flat row of numbers."""
+    if large < 2 or not comparable:
+        return []
+    shared = point[large * len(METRICS) :].reshape(large, len(METRICS))
+    pairs = []
+    for metric in range(len(METRICS)):
+        column = shared[:, metric]
+        if np.isfinite(column).sum() >= 2:
+            places = [(large + int(pick(column))) * len(METRICS) + metric for pick in (np.nanargmax, np.nanargmin)]
+            pairs.append((metric, places[0], places[1]))
+    return pairs
