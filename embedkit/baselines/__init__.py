@@ -1,8 +1,12 @@
-"""Figures that others published, to stand beside a probe.
+"""What a probe is measured against: figures that others published, and networks trained here on the same split.
 
-Each has its model, training, resolution and source, and says whether it is comparable to the probe and why.
+A published figure has its model, training, resolution and source, and says whether it is comparable to the probe and
+why. A trained network is judged on the images, and in the numbers, of the probe, with what it cost.
 """
 
+from embedkit.baselines.exchange import exchange
 from embedkit.baselines.published import published_rows
+from embedkit.baselines.recipe import Recipe
+from embedkit.baselines.trained import train
 
-__all__ = ["published_rows"]
+__all__ = ["Recipe", "exchange", "published_rows", "train"]

@@ -14,6 +14,7 @@ _OFFICIAL = "official test"
 _SPLITS = {
     "folds": "judged by cross-validation here, but on an official test split there",
     "other set": "trained on another set here",
+    "sites": "judged by holding out sites here, but on an official test split there",
 }
 
 
@@ -64,6 +65,9 @@ def _differences(
         reasons.append(f"judged on another split ({row['split']})")
     elif protocol["split"] in _SPLITS:
         reasons.append(_SPLITS[protocol["split"]])
+    level = protocol.get("settings", {}).get("level", "image")
+    if level != "image":
+        reasons.append(f"judged per image there, per {level} here")
     if _source(row["resolution"]) is None or _source(row["resolution"]) != _source(resolution):
         here = f"{resolution} px" if _source(resolution) else resolution or "of unknown size"
         reasons.append(f"made from images of {_source(row['resolution']) or row['resolution']} px, these are {here}")

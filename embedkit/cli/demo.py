@@ -7,7 +7,7 @@ import typer
 
 from embedkit.cli import options
 from embedkit.cli.console import Steps, print_json, say
-from embedkit.cli.probe import print_results
+from embedkit.cli.results import print_results
 
 
 def demo(

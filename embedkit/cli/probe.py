@@ -1,35 +1,30 @@
-"""``embedkit probe`` and ``embedkit show``: a judged classifier, and its table again from the saved result."""
+"""``embedkit probe`` and ``embedkit show``: judged classifiers, and their table again from the saved results."""
 
-import os
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from embedkit.cli import options
-from embedkit.cli.console import Steps, interval, print_json, print_table, say
+from embedkit.cli.console import Steps, print_json, say
 from embedkit.cli.extract import print_failed
+from embedkit.cli.results import draw, print_results, write_tables
+from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
+    from embedkit.cache import EmbeddingSet
     from embedkit.probing import ProbeResult
 
-_BASELINES_SHOWN = 8
-_COLUMNS = (
-    "data",
-    "model",
-    "classifier",
-    "target",
-    "train",
-    "test",
-    "groups",
-    "AUC (95 %)",
-    "accuracy",
-    "balanced accuracy",
-    "macro F1",
-    "C",
-)
+_N = TypeVar("_N", int, float)
+
+Tables = Annotated[
+    list[Path] | None,
+    typer.Option("--table", help="Write the table to this .csv, .md or .tex file too; several allowed."),
+]
+Figures = Annotated[
+    Path | None, typer.Option("--figures", help="Draw ROC, reliability, decision and learning curves into this folder.")
+]
 
 
 def probe(
@@ -39,15 +34,53 @@ def probe(
         str | None, typer.Option("--test", help="Another set with the same classes: train on --data, judge on this.")
     ] = None,
     classifier: Annotated[
-        list[str] | None, typer.Option("--classifier", "-c", help="logistic, svm-linear or svm-rbf; several allowed.")
+        list[str] | None,
+        typer.Option(
+            "--classifier", "-c", help="logistic, svm-linear, svm-rbf, knn, lda or centroid; several allowed."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option("--target", help="What to predict [default: the set's first].")] = None,
     group: Annotated[
         str | None, typer.Option("--group", help="Column of the patient or lesion that must not be split.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of folds and bootstrap.")] = 0,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--level", help="Judge per image, per group, or per value of a column (eye, study); several allowed."
+        ),
+    ] = None,
+    pool: Annotated[
+        str, typer.Option("--pool", help="Average probabilities or embeddings over the images of a level.")
+    ] = "probabilities",
+    split: Annotated[
+        str, typer.Option("--split", help="published, or folds: cross-validate though there is a split.")
+    ] = "published",
+    sites: Annotated[
+        str | None, typer.Option("--sites", help="Column of hospitals or scanners: each is held out in turn.")
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", help="Column of subgroups, like sex, age, or age:40,60 to cut there; several allowed."),
+    ] = None,
+    class_weight: Annotated[
+        str | None, typer.Option("--class-weight", help="balanced: weigh rare and common classes alike.")
+    ] = None,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Of cross-validation.")] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of cross-validation, each cut anew.")] = 1,
+    fractions: Annotated[
+        str | None, typer.Option("--fractions", help="Learning curve: percent of the training groups, like 1,10,100.")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option("--shots", help="Learning curve: images per class, like 1,2,4,8,16.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=2, help="Of each point of a learning curve.")] = 5,
+    specificity: Annotated[float, typer.Option("--specificity", help="At which sensitivity is told.")] = 0.9,
+    sensitivity: Annotated[float, typer.Option("--sensitivity", help="At which specificity is told.")] = 0.9,
+    seed: Annotated[int, typer.Option("--seed", help="Of folds, draws and bootstrap.")] = 0,
     replicates: Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")] = 2000,
+    permutations: Annotated[
+        int, typer.Option("--permutations", min=0, help="Compare by so many permutations, not by the bootstrap.")
+    ] = 0,
     cache: options.Cache = None,
     root: options.Root = None,
     weights: options.Weights = None,
@@ -57,124 +90,97 @@ def probe(
     results: Annotated[
         Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Compute what is saved already once more.")] = False,
+    table: Tables = None,
+    figures: Figures = None,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Fit linear and SVM classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
-    from embedkit import api
+    """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
+    from embedkit import api, many
+    from embedkit.probing import Settings
 
     heads = api.each(classifier or ["logistic"])
     api.check_names(model, [*data, *([test] if test else [])], heads)
+    choices = [
+        Settings(
+            classifier=head,
+            target=target,
+            group=group,
+            split=split,
+            sites=sites,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            replicates=replicates,
+            class_weight=class_weight,
+            level=each_level,
+            pool=pool if each_level != "image" else "probabilities",
+            by=tuple(by or ()),
+            specificity=specificity,
+            sensitivity=sensitivity,
+            fractions=_numbers(fractions, "--fractions", float),
+            shots=_numbers(shots, "--shots", int),
+            draws=draws,
+        )
+        for head in heads
+        for each_level in api.each(level or ["image"])
+    ]
     steps = Steps()
-    found, failed = [], 0
-    for encoder in api.each(model):
-        job = api.job_for(encoder, weights=weights, precision=precision, device=device)
-        folder = api.cache_folder(cache)
-        read = partial(api.bring_up_to_date, job, cache=folder, root=root, workers=workers, progress=steps)
-        for name in api.each(data):
-            train, unseen = read(name), read(test) if test else None
-            for one in filter(None, (train, unseen)):
-                failed += len(one.failed)
-                print_failed(one.failed, f"{one.name}/{one.encoder}")
-            for head in heads:
-                if not as_json:
-                    steps.note(f"{name}: fitting {head} on {encoder}")
-                result = api.probe(
-                    train,
-                    test=unseen,
-                    classifier=head,
-                    target=target,
-                    group=group,
-                    seed=seed,
-                    folds=folds,
-                    replicates=replicates,
-                )
-                result.save(_place(result, results))
-                found.append(result)
+    failed: dict[str, int] = {}
+    jobs = {name: api.job_for(name, weights=weights, precision=precision, device=device) for name in api.each(model)}
+
+    def read(encoder: str, name: str) -> "EmbeddingSet":
+        one = api.bring_up_to_date(
+            jobs[encoder], name, cache=api.cache_folder(cache), root=root, workers=workers, progress=steps
+        )
+        print_failed(one.failed, f"{one.name}/{one.encoder}")
+        failed[f"{one.name}/{one.encoder}"] = len(one.failed)
+        return one
+
+    folder = many.results_folder(results)
+    found, places = [], []
+    for cell in many.cells(model, data, test, choices, read):
+        found.append(many.probe_cell(cell, folder, steps, again))
+        places.append(cell.place(folder))
+    found = many.ranked(found, permutations)
     if as_json:
         print_json({"results": [result.to_dict() for result in found]})
     else:
         print_results(found)
-        for result in found:
-            say(f"saved: {_place(result, results)}")
-    if failed > allow_failed:
+        for place in places:
+            say(f"saved: {place}")
+    _more(found, table, figures, as_json)
+    if sum(failed.values()) > allow_failed:
         raise typer.Exit(1)
-
-
-def _place(result: "ProbeResult", folder: Path | None) -> Path:
-    base = folder or Path(os.environ.get("EMBEDKIT_RESULTS") or "results")
-    pair = result.data if result.test == result.data else f"{result.data}--{result.test}"
-    # Vectors that came from plain arrays have no key.
-    name = ".".join(part for part in (result.model, result.key, result.classifier, result.target) if part)
-    return base / pair / f"{name.replace('/', '-')}.json"
 
 
 def show(
     files: Annotated[list[Path], typer.Argument(help="Result files that `embedkit probe` saved.")],
+    table: Tables = None,
+    figures: Figures = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print the table of saved results again."""
+    """Print the table of saved results again, or write it and its figures to files."""
+    from embedkit.many import ranked
     from embedkit.probing import ProbeResult
 
-    found = [ProbeResult.load(path) for path in files]
+    found = ranked([ProbeResult.load(path) for path in files])
     if as_json:
         print_json({"results": [result.to_dict() for result in found]})
     else:
         print_results(found)
+    _more(found, table, figures, as_json)
 
 
-def print_results(results: Sequence["ProbeResult"]) -> None:
-    """Print the numbers, the classes, what was published, and what a reader must know of them."""
-    print_table(
-        _COLUMNS,
-        [
-            [
-                result.data if result.test == result.data else f"{result.data} -> {result.test}",
-                result.model,
-                result.classifier,
-                result.target,
-                result.n_train,
-                result.n_test,
-                result.n_groups,
-                *map(interval, (result.auc, result.accuracy, result.balanced_accuracy, result.f1_macro)),
-                _selected(result.selected),
-            ]
-            for result in results
-        ],
-    )
-    _print_classes(results)
-    _print_baselines(results)
-    for text in dict.fromkeys(note for result in results for note in result.notes):
-        say(f"note: {text}")
+def _more(found: list["ProbeResult"], table: list[Path] | None, figures: Path | None, as_json: bool) -> None:
+    written = [*write_tables(found, table or []), *(draw(found, figures) if figures else [])]
+    for path in written:
+        say(f"written: {path}", error=as_json)
 
 
-def _selected(selected: dict[str, Any]) -> str:
-    chosen = selected["C"] if isinstance(selected["C"], list) else [selected["C"]]
-    least, most = min(chosen), max(chosen)
-    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
-
-
-def _print_classes(results: Sequence["ProbeResult"]) -> None:
-    rows = [
-        [result.data, result.model, result.classifier, item["label"], item["n"], interval(item["auc"])]
-        for result in results
-        for item in result.per_class
-        if len(result.per_class) > 2
-    ]
-    if rows:
-        say("")
-        print_table(("data", "model", "classifier", "class", "n", "AUC (95 %)"), rows, title="Per class")
-
-
-def _print_baselines(results: Sequence["ProbeResult"]) -> None:
-    rows = {}
-    for result in results:
-        # Only what carries the same metric can stand beside the number.
-        for row in [row for row in result.baselines if row["metric"] == "auc"][:_BASELINES_SHOWN]:
-            why = ("comparable: " if row["comparable"] else "not comparable: ") + row["why"]
-            cells = (result.test, row["model"], row["training"], row["resolution"], row["value"], why, row["source"])
-            rows[cells] = cells
-    if rows:
-        say("")
-        columns = ("data", "model", "training", "resolution", "AUC", "comparable?", "source")
-        print_table(columns, list(rows.values()), title="Published figures (all of them: --json)")
+def _numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_N, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise EmbedkitError(f"{option} {text} is no list of numbers: write it like 1,2,4") from error

@@ -11,7 +11,7 @@ from embedkit.datasets import open_dataset
 from embedkit.demo.phantoms import write_phantoms
 from embedkit.extraction import Progress, extract
 from embedkit.probing import ProbeResult
-from embedkit.report import RocCurve, prepare_umap, roc_figure, umap_figure
+from embedkit.report import prepare_umap, roc_figure, roc_of, umap_figure
 
 MODEL = "efficientnet-lite0"
 # Few enough for the whole demo to end within a minute on two cores.
@@ -59,17 +59,7 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
 
 
 def _roc(results: list[ProbeResult], path: Path) -> None:
-    curves = {
-        result.data: RocCurve(
-            truth=(result.predictions["truth"] == result.classes[1]).to_numpy(),
-            score=result.predictions[f"score_{result.classes[1]}"].to_numpy(),
-            auc=result.auc["value"],
-            low=result.auc["low"],
-            high=result.auc["high"],
-            fold=result.predictions["fold"].to_numpy(),
-        )
-        for result in results
-    }
+    curves = {result.data: roc_of(result) for result in results}
     note = f"{SYNTHETIC} Mean over the folds of cross-validation."
     roc_figure(curves, path, f"Logistic regression on {MODEL}", footnote=note)
 

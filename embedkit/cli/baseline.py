@@ -1,0 +1,162 @@
+"""``embedkit baseline``: a network trained on the images of a probe, and what it costs more than the probe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedkit.cli import options
+from embedkit.cli.console import Steps, interval, print_json, print_table, say
+from embedkit.cli.results import print_results
+
+if TYPE_CHECKING:
+    from embedkit.probing import ProbeResult
+
+app = typer.Typer(no_args_is_help=True, help="Train a network on the same images to set a probe against.")
+
+
+@app.command("train")
+def train(
+    data: Annotated[
+        str, typer.Option("--data", "-d", help="Images: a name of `embedkit datasets`, folder:PATH or csv:PATH.")
+    ],
+    arch: Annotated[
+        str, typer.Option("--arch", "-a", help="A network of timm, such as resnet18, or an encoder that timm builds.")
+    ] = "resnet18",
+    test: Annotated[
+        str | None, typer.Option("--test", help="Another set with the same classes: train on --data, judge on this.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="A local checkpoint to start from [default: random weights].")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="At most.")] = 30,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="Stop after so many epochs without a better validation AUC.")
+    ] = 8,
+    size: Annotated[int, typer.Option("--size", min=16, help="Side in pixels to which images are squashed.")] = 224,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Images per step.")] = 32,
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Highest learning rate [default: .001, with --weights .0002].")
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Mirror left and right at random: only where images have no sides.")
+    ] = False,
+    class_weight: Annotated[
+        str | None, typer.Option("--class-weight", help="balanced: weigh rare and common classes alike.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", help="What to predict [default: the set's first].")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Column of the patient or lesion that must not be split.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, help="Of a set without a test split; each trains a network.")
+    ] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Of weights, order, folds and bootstrap.")] = 0,
+    replicates: Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")] = 2000,
+    cache: options.Cache = None,
+    root: options.Root = None,
+    precision: options.Precision = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
+    ] = None,
+    allow_failed: options.AllowFailed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Train a network end to end and judge it like a probe. Killed, it goes on after the last finished epoch."""
+    from embedkit import api, baselines, datasets, many
+    from embedkit.probing import Settings
+
+    recipe = baselines.Recipe(
+        arch=arch,
+        weights=weights,
+        epochs=epochs,
+        patience=patience,
+        size=size,
+        batch=batch,
+        lr=lr,
+        flip=flip,
+        precision=precision,
+        device=device,
+    )
+    settings = Settings(
+        target=target, group=group, folds=folds, seed=seed, replicates=replicates, class_weight=class_weight
+    )
+    result = baselines.train(
+        datasets.open_dataset(data, root),
+        datasets.open_dataset(test, root) if test else None,
+        recipe,
+        settings,
+        workspace=api.cache_folder(cache),
+        workers=workers,
+        progress=Steps(),
+    )
+    place = _place(result, many.results_folder(results))
+    result.save(place)
+    if as_json:
+        print_json({"results": [result.to_dict()]})
+    else:
+        print_results([result])
+        _print_costs({f"{result.model}, {result.classifier}": result.cost})
+        say(f"saved: {place}")
+    failed = result.protocol["training"]["failed"]
+    for one in failed:
+        say(f"  failed: {one['path']!r}: {one['reason']}: {one['message']}", error=True)
+    if len(failed) > allow_failed:
+        raise typer.Exit(1)
+
+
+@app.command("exchange")
+def exchange(
+    probe: Annotated[Path, typer.Argument(help="A result that `embedkit probe` saved.")],
+    trained: Annotated[Path, typer.Argument(help="A result that `embedkit baseline train` saved.")],
+    as_json: options.Json = False,
+) -> None:
+    """Say what training cost more than the probe, and what AUC it bought on the same images."""
+    from embedkit import baselines
+    from embedkit.probing import ProbeResult
+
+    found = baselines.exchange(ProbeResult.load(probe), ProbeResult.load(trained))
+    if as_json:
+        print_json({"results": [found]})
+        return
+    sides = {f"{side['model']}, {side['classifier']}": side for side in (found["probe"], found["trained"])}
+    _print_costs({name: side["cost"] for name, side in sides.items()}, found["ratios"])
+    for name, side in sides.items():
+        say(f"{name}: AUC {interval(side['auc'])}")
+    difference = found["auc_difference"]
+    p = "" if difference["p"] is None else f", p = {difference['p']:.2g} ({difference['p_method']})"
+    say(f"difference of the AUCs on the {found['n']} images that both judged: {interval(difference)}{p}")
+    for text in found["notes"]:
+        say(f"note: {text}")
+
+
+def _place(result: "ProbeResult", folder: Path) -> Path:
+    pair = result.data if result.test == result.data else f"{result.data}--{result.test}"
+    name = ".".join((result.model, result.key, result.classifier, result.target))
+    return folder / pair / f"{name.replace('/', '-')}.json"
+
+
+def _print_costs(costs: dict[str, dict[str, Any]], ratios: dict[str, float | None] | None = None) -> None:
+    columns = ("", "wall s", "processor s", "peak memory MB", "multiply-adds", "energy kWh")
+    rows = [
+        [
+            name,
+            f"{cost['wall_seconds']:.1f}",
+            f"{cost['processor_seconds']:.1f}",
+            _or_dash(cost["peak_memory_bytes"], lambda value: f"{value / 2**20:.0f}"),
+            _or_dash(cost["multiply_adds"], "{:.2e}".format),
+            _or_dash(cost["energy_kwh"], "{:.4f}".format),
+        ]
+        for name, cost in costs.items()
+    ]
+    if ratios is not None:
+        names = ("wall_seconds", "processor_seconds", None, "multiply_adds", "energy_kwh")
+        times = [_or_dash(ratios[name] if name else None, "{:.2g} times".format) for name in names]
+        rows.append(["trained / probe", *times])
+    print_table(columns, rows, title="Cost")
+
+
+def _or_dash(value: Any, form: Any) -> str:
+    return "-" if value is None else form(value)

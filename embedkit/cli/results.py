@@ -1,0 +1,206 @@
+"""How results are shown: the table and what stands below it on a terminal, and the same in files."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedkit.cli.console import interval, print_table, say
+
+if TYPE_CHECKING:
+    from embedkit.probing import ProbeResult
+
+_BASELINES_SHOWN = 8
+_COLUMNS = (
+    "data",
+    "model",
+    "classifier",
+    "target",
+    "level",
+    "train",
+    "test",
+    "groups",
+    "AUC (95 %)",
+    "to the best",
+    "accuracy",
+    "balanced accuracy",
+    "macro F1",
+    "chosen",
+)
+
+
+def print_results(results: Sequence["ProbeResult"]) -> None:
+    """Print the numbers, the classes, what was published, and what a reader must know of them."""
+    # What is the same for all says nothing in a table.
+    idle = {"level"} if all(result.level == "image" for result in results) else set()
+    idle |= {"to the best"} if not any(result.comparison for result in results) else set()
+    shown = [number for number, name in enumerate(_COLUMNS) if name not in idle]
+    rows = [[row[number] for number in shown] for row in map(_row, results)]
+    print_table([_COLUMNS[number] for number in shown], rows)
+    _print_classes(results)
+    _print_subgroups(results)
+    _print_learning_curves(results)
+    _print_baselines(results)
+    _print_notes(results)
+
+
+def write_tables(results: Sequence["ProbeResult"], files: Sequence[Path]) -> list[Path]:
+    """Write the table of the numbers to files, by their suffix; return them."""
+    from embedkit.report import write_table
+
+    for path in files:
+        write_table(_COLUMNS, [_row(result) for result in results], path)
+    return list(files)
+
+
+def draw(results: Sequence["ProbeResult"], folder: Path) -> list[Path]:
+    """Draw what can be drawn of each set's results into PNG files; return them."""
+    from embedkit import report
+    from embedkit.probing import question
+
+    files: list[Path] = []
+
+    def at(name: str, kind: str) -> Path:
+        files.append(folder / f"{name.replace('/', '-')}.{kind}.png")
+        return files[-1]
+
+    for (data, test, target, level), several in groupby(results, question):
+        shown = list(several)
+        name = ".".join([data if data == test else f"{data}--{test}", target, *([level] if level != "image" else [])])
+        if all(len(result.classes) == 2 for result in shown):
+            curves = {_who(result): report.roc_of(result) for result in shown if result.auc["value"] is not None}
+            report.roc_figure(curves, at(name, "roc"), f"{name}: '{shown[0].classes[1]}'")
+        for kind in ("fraction", "shots"):
+            points = {_who(result): list(_points(result, kind)) for result in shown}
+            points = {who: some for who, some in points.items() if some}
+            if points:
+                report.learning_curve_figure(points, at(name, f"{kind}-curve"), f"{name}: learning curve")
+        bins = {_who(result): result.calibration.get("reliability") for result in shown}
+        single = {who: some[0] for who, some in bins.items() if some and len(some) == 1}
+        if single:
+            report.reliability_figure(single, at(name, "reliability"), f"{name}: reliability")
+        for result in shown:
+            for curve in result.decision_curve if len(result.classes) == 2 else []:
+                place = at(f"{name}.{result.model}.{result.classifier}", "decision")
+                report.decision_curve_figure(curve, place, f"{name}: {_who(result)}")
+    return files
+
+
+def _who(result: "ProbeResult") -> str:
+    return f"{result.model}, {result.classifier}"
+
+
+def _points(result: "ProbeResult", kind: str) -> Iterator[dict[str, Any]]:
+    return (point for point in result.learning_curve.get("points", []) if point["kind"] == kind)
+
+
+def _row(result: "ProbeResult") -> list[Any]:
+    return [
+        result.data if result.test == result.data else f"{result.data} -> {result.test}",
+        result.model,
+        result.classifier,
+        result.target,
+        result.level,
+        result.n_train,
+        result.n_test,
+        result.n_groups,
+        interval(result.auc),
+        _compared(result.comparison),
+        *map(interval, (result.accuracy, result.balanced_accuracy, result.f1_macro)),
+        _selected(result.selected),
+    ]
+
+
+def _compared(comparison: dict[str, Any]) -> str:
+    if not comparison:
+        return ""
+    if comparison["best"]:
+        return "best"
+    difference = comparison["difference"]
+    return f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f}) {_p(comparison)}"
+
+
+def _p(comparison: dict[str, Any]) -> str:
+    p = comparison["p_adjusted"]
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _selected(selected: dict[str, Any]) -> str:
+    parameter = selected.get("parameter")
+    if not parameter:
+        return ""
+    chosen = selected[parameter] if isinstance(selected[parameter], list) else [selected[parameter]]
+    least, most = min(chosen), max(chosen)
+    return f"{parameter} = {least:.3g}" if least == most else f"{parameter} = {least:.3g} to {most:.3g}"
+
+
+def _print_classes(results: Sequence["ProbeResult"]) -> None:
+    rows = [
+        [result.data, result.model, result.classifier, item["label"], item["n"], interval(item["auc"])]
+        for result in results
+        for item in result.per_class
+        if len(result.per_class) > 2
+    ]
+    if rows:
+        say("")
+        print_table(("data", "model", "classifier", "class", "n", "AUC (95 %)"), rows, title="Per class")
+
+
+def _print_subgroups(results: Sequence["ProbeResult"]) -> None:
+    rows, gaps = [], []
+    for result in results:
+        who = [result.data, result.model, result.classifier]
+        for part in result.subgroups:
+            numbers = [interval(part[name]) if part[name] else "too few" for name in ("auc", "sensitivity", "ece")]
+            rows.append([*who, part["by"], part["value"], part["n"], part["groups"], *numbers])
+        for gap in result.gaps:
+            if gap["metric"] in ("auc", "sensitivity", "ece"):
+                gaps.append([*who, gap["by"], gap["metric"], gap["high"], gap["low"], interval(gap["gap"])])
+    if rows:
+        say("")
+        columns = ("data", "model", "classifier", "by", "value", "n", "groups", "AUC (95 %)", "sensitivity", "ECE")
+        print_table(columns, rows, title="Subgroups")
+    if gaps:
+        say("")
+        of_gaps = ("data", "model", "classifier", "by", "of", "highest", "lowest", "gap (95 %)")
+        print_table(of_gaps, gaps, title="Largest gaps between subgroups")
+
+
+def _print_learning_curves(results: Sequence["ProbeResult"]) -> None:
+    units = {"fraction": "%", "shots": "shots"}
+    rows = [
+        [
+            result.data,
+            result.model,
+            result.classifier,
+            f"{point['amount']:g} {units[point['kind']]}",
+            point["n_train"],
+            interval(point["auc"]),
+            "" if point["deviation"] is None else f"{point['deviation']:.3f}",
+        ]
+        for result in results
+        for point in result.learning_curve.get("points", [])
+    ]
+    if rows:
+        say("")
+        columns = ("data", "model", "classifier", "learnt from", "images", "AUC (95 %)", "deviation of draws")
+        print_table(columns, rows, title="Learning curve")
+
+
+def _print_baselines(results: Sequence["ProbeResult"]) -> None:
+    rows = {}
+    for result in results:
+        # Only what carries the same metric can stand beside the number.
+        for row in [row for row in result.baselines if row["metric"] == "auc"][:_BASELINES_SHOWN]:
+            why = ("comparable: " if row["comparable"] else "not comparable: ") + row["why"]
+            cells = (result.test, row["model"], row["training"], row["resolution"], row["value"], why, row["source"])
+            rows[cells] = cells
+    if rows:
+        say("")
+        columns = ("data", "model", "training", "resolution", "AUC", "comparable?", "source")
+        print_table(columns, list(rows.values()), title="Published figures (all of them: --json)")
+
+
+def _print_notes(results: Sequence["ProbeResult"]) -> None:
+    for text in dict.fromkeys(note for result in results for note in result.notes):
+        say(f"note: {text}")
