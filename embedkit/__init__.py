@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 from embedkit._version import __version__
 
 if TYPE_CHECKING:
-    from embedkit.api import extract, load, probe
+    from embedkit.api import extract, probe, train_baseline
     from embedkit.cache import EmbeddingSet
     from embedkit.datasets import ImageSet, open_dataset
     from embedkit.errors import EmbedkitError
+    from embedkit.loading import load
     from embedkit.probing import ProbeResult
 
 _HOMES = {
     "extract": "embedkit.api",
-    "load": "embedkit.api",
+    "load": "embedkit.loading",
     "probe": "embedkit.api",
+    "train_baseline": "embedkit.api",
     "open_dataset": "embedkit.datasets",
     "EmbeddingSet": "embedkit.cache",
     "EmbedkitError": "embedkit.errors",
@@ -42,6 +44,7 @@ __all__ = [
     "load",
     "open_dataset",
     "probe",
+    "train_baseline",
 ]
 
 

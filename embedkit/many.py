@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from embedkit import api
+from embedkit.baselines import exchange
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
@@ -88,6 +90,23 @@ def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False
     result = api.probe(cell.train, test=cell.test, **cell.settings.to_dict())
     result.save(cell.place(folder))
     return result
+
+
+def trained_beside(results: Sequence[ProbeResult], folder: Path) -> list[dict[str, Any]]:
+    """Return, for each question, what the best result and each saved trained network of the same question exchange.
+
+    Args:
+        results: of probes, ranked. folder: of all results, where `embedkit baseline train` saves too.
+    """
+    found = []
+    best = {question(one): one for one in reversed(results)}
+    for asked, probe in best.items():
+        place = folder / (probe.data if probe.data == probe.test else f"{probe.data}--{probe.test}")
+        for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
+            trained = ProbeResult.load(path)
+            if question(trained) == asked:
+                found.append(exchange(probe, trained))
+    return found
 
 
 def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeResult]:

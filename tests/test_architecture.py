@@ -21,6 +21,7 @@ FLOORS = {
     "baselines": 5,
     "report": 6,
     "api": 7,
+    "loading": 8,
     "many": 8,
     "demo": 8,
     "cli": 9,

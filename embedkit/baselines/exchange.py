@@ -1,5 +1,6 @@
 """What training a network costs more than a probe of frozen embeddings, and what it buys."""
 
+from dataclasses import replace
 from typing import Any
 
 from embedkit.cost import Cost
@@ -50,18 +51,15 @@ def exchange(probe: ProbeResult, trained: ProbeResult) -> dict[str, Any]:
 def spent(result: ProbeResult) -> Cost:
     """Return what a result cost: embedding, where it is recorded, and fitting, or training; without the intervals.
 
-    The multiply-adds of a probe are those of the encoder, beside which its solver's are few, and None where they are
-    not recorded.
+    The multiply-adds of a probe are those of the encoder, with its solver's where it counted them; None where those of
+    the encoder are not recorded.
     """
-    cost = result.cost
-    if "wall_seconds" in cost:
-        own = Cost.from_dict(cost)
-    else:
-        own = Cost(wall_seconds=cost["fit_seconds"], processor_seconds=cost["processor_seconds"], energy_kwh=None)
+    own = Cost.from_dict(result.cost)
     if "training" in result.protocol:
         return own
-    embedding = cost.get("embedding")
-    return own + (Cost(multiply_adds=None) if embedding is None else Cost.from_dict(embedding))
+    embedding = result.cost.get("embedding")
+    solver = replace(own, multiply_adds=own.multiply_adds or 0)
+    return solver + (Cost(multiply_adds=None) if embedding is None else Cost.from_dict(embedding))
 
 
 def _side(result: ProbeResult, cost: Cost) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def _app() -> "typer.Typer":
         help="Training-free embedding analysis for medical imaging: extract once, probe, defend the number.",
         no_args_is_help=True,
         add_completion=False,
+        rich_markup_mode=None,  # what stands in brackets is text, not markup
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -1,18 +1,21 @@
 """``embedkit baseline``: a network trained on the images of a probe, and what it costs more than the probe."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedkit.cli import options
-from embedkit.cli.console import Steps, interval, print_json, print_table, say
+from embedkit.cli.console import Steps, print_json, say
+from embedkit.cli.costs import print_costs, print_exchange
 from embedkit.cli.results import print_results
 
 if TYPE_CHECKING:
     from embedkit.probing import ProbeResult
 
-app = typer.Typer(no_args_is_help=True, help="Train a network on the same images to set a probe against.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Train a network on the same images to set a probe against."
+)
 
 
 @app.command("train")
@@ -98,7 +101,7 @@ def train(
         print_json({"results": [result.to_dict()]})
     else:
         print_results([result])
-        _print_costs({f"{result.model}, {result.classifier}": result.cost})
+        print_costs({f"{result.model}, {result.classifier}": result.cost})
         say(f"saved: {place}")
     failed = result.protocol["training"]["failed"]
     for one in failed:
@@ -121,42 +124,10 @@ def exchange(
     if as_json:
         print_json({"results": [found]})
         return
-    sides = {f"{side['model']}, {side['classifier']}": side for side in (found["probe"], found["trained"])}
-    _print_costs({name: side["cost"] for name, side in sides.items()}, found["ratios"])
-    for name, side in sides.items():
-        say(f"{name}: AUC {interval(side['auc'])}")
-    difference = found["auc_difference"]
-    p = "" if difference["p"] is None else f", p = {difference['p']:.2g} ({difference['p_method']})"
-    say(f"difference of the AUCs on the {found['n']} images that both judged: {interval(difference)}{p}")
-    for text in found["notes"]:
-        say(f"note: {text}")
+    print_exchange(found)
 
 
 def _place(result: "ProbeResult", folder: Path) -> Path:
     pair = result.data if result.test == result.data else f"{result.data}--{result.test}"
     name = ".".join((result.model, result.key, result.classifier, result.target))
     return folder / pair / f"{name.replace('/', '-')}.json"
-
-
-def _print_costs(costs: dict[str, dict[str, Any]], ratios: dict[str, float | None] | None = None) -> None:
-    columns = ("", "wall s", "processor s", "peak memory MB", "multiply-adds", "energy kWh")
-    rows = [
-        [
-            name,
-            f"{cost['wall_seconds']:.1f}",
-            f"{cost['processor_seconds']:.1f}",
-            _or_dash(cost["peak_memory_bytes"], lambda value: f"{value / 2**20:.0f}"),
-            _or_dash(cost["multiply_adds"], "{:.2e}".format),
-            _or_dash(cost["energy_kwh"], "{:.4f}".format),
-        ]
-        for name, cost in costs.items()
-    ]
-    if ratios is not None:
-        names = ("wall_seconds", "processor_seconds", None, "multiply_adds", "energy_kwh")
-        times = [_or_dash(ratios[name] if name else None, "{:.2g} times".format) for name in names]
-        rows.append(["trained / probe", *times])
-    print_table(columns, rows, title="Cost")
-
-
-def _or_dash(value: Any, form: Any) -> str:
-    return "-" if value is None else form(value)

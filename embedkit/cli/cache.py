@@ -8,7 +8,9 @@ import typer
 from embedkit.cli import options
 from embedkit.cli.console import print_json, print_table, say
 
-app = typer.Typer(help="List, describe, verify, export and remove cache files.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, describe, verify, export and remove cache files.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Files = Annotated[
     list[str] | None, typer.Argument(help="Cache files, or names DATASET or DATASET/ENCODER; by default all.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 # Rich breaks lines at 80 columns where there is no terminal; a log or a pipe wants whole rows.
-_PIPE_WIDTH = 200
+_PIPE_WIDTH = 260
 _SECONDS_BETWEEN_LINES = 15.0
 
 

@@ -8,6 +8,7 @@ import typer
 
 from embedkit.cli import options
 from embedkit.cli.console import Steps, print_json, say
+from embedkit.cli.costs import print_exchange
 from embedkit.cli.extract import print_failed
 from embedkit.cli.results import draw, print_results, write_tables
 from embedkit.errors import EmbedkitError
@@ -148,6 +149,9 @@ def probe(
         print_json({"results": [result.to_dict() for result in found]})
     else:
         print_results(found)
+        for exchanged in many.trained_beside(found, folder):
+            say("\nBeside a network trained on the same images")
+            print_exchange(exchanged)
         for place in places:
             say(f"saved: {place}")
     _more(found, table, figures, as_json)

@@ -65,7 +65,7 @@ def solve_path(objective: Objective, Cs: np.ndarray, start: np.ndarray, family: 
             starts = np.stack([_between(path.W, np.log(Cs), nearest, c) for c in members])
             _solve(objective, Cs, path, members, starts, blocks)
         steps = path.iterations[rung].mean()
-        ahead = (Cs[rung + 1 :] <= Cs[rung] * _AGE * (1 + 1e-9)).sum()
+        ahead = max((Cs[rung + 1 :] <= Cs[rung] * _AGE * (1 + 1e-9)).sum(), rung + 1 < len(Cs))
         # A class's block costs as many multiplications as some d / 4 steps of one problem to set up. Folds share it
         # until that would also pay for each of them: where few rows are uncertain, these are not the same ones.
         own = own or (blocks is not None and steps * ahead > d / 2)

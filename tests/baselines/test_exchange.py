@@ -37,7 +37,7 @@ def _trained(noise: float = 0.6) -> ProbeResult:
 @pytest.fixture(scope="module")
 def frozen() -> ProbeResult:
     embedding = Embedded(120, Cost(8.0, 14.0, 20, 10**11, None)).to_dict()
-    return _result(0.9, cost={"fit_seconds": 2.0, "processor_seconds": 6.0, "embedding": embedding})
+    return _result(0.9, cost={**Cost(2.0, 6.0, 5, None, None).to_dict(), "embedding": embedding})
 
 
 def test_ratios_are_training_over_embedding_and_fit(frozen: ProbeResult) -> None:
@@ -64,7 +64,7 @@ def test_the_difference_is_the_paired_one_on_the_same_images(frozen: ProbeResult
 
 
 def test_what_is_not_known_is_said_and_no_ratio(frozen: ProbeResult) -> None:
-    bare = replace(frozen, cost={"fit_seconds": 2.0, "processor_seconds": 6.0})
+    bare = replace(frozen, cost=Cost(2.0, 6.0, 5, None, None).to_dict())
     found = exchange(bare, _trained())
     assert found["ratios"]["multiply_adds"] is None
     assert found["ratios"]["wall_seconds"] == 500
@@ -73,7 +73,7 @@ def test_what_is_not_known_is_said_and_no_ratio(frozen: ProbeResult) -> None:
     assert "30 embeddings" in exchange(few, _trained())["notes"][1]
 
 
-def test_a_probe_that_speaks_in_costs_is_understood(frozen: ProbeResult) -> None:
+def test_what_a_solver_counted_is_added(frozen: ProbeResult) -> None:
     fit, embedding = Cost(1.0, 2.0, 3, 4, 0.5), Cost(10.0, 20.0, 30, 40, 5.0)
     result = replace(frozen, cost={**fit.to_dict(), "embedding": Embedded(1, embedding).to_dict()})
     assert spent(result) == fit + embedding

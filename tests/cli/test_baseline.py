@@ -28,6 +28,7 @@ def test_train_prints_saves_and_exchanges(embedkit: Run, images: Path, tiny_mode
 
     probed = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--folds", 2, "--replicates", 100)
     assert probed.status == 0, probed.err
+    assert "Beside a network trained on the same images" in probed.out
     probe = next(path for path in Path("results").rglob("*.json") if path != trained)
     exchanged = embedkit("baseline", "exchange", probe, trained)
     assert exchanged.status == 0, exchanged.err

@@ -1,5 +1,6 @@
 """``embedkit probe`` and ``embedkit show``: the table, the JSON, and the table again."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -81,3 +82,76 @@ def test_the_same_command_gives_the_same_numbers(embedkit: Run, tiny_model: str,
     for result in (one, two):
         del result["cost"]
     assert one == two
+
+
+def test_several_heads_stand_sorted_beside_the_best(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    words = ["probe", "--model", tiny_model, "--data", f"folder:{images}", "--replicates", 100]
+    words += [word for head in ("centroid", "logistic", "lda") for word in ("--classifier", head)]
+    files = ("t.csv", "t.md", "t.tex")
+    done = embedkit(*words, *(word for file in files for word in ("--table", file)), "--figures", "figures")
+    assert done.status == 0, done.err
+    assert "to the best" in done.out
+    assert done.out.count(" best ") >= 1
+    rows = list(csv.DictReader((place / "t.csv").open()))
+    aucs = [float(row["AUC (95 %)"].split()[0]) for row in rows]
+    assert aucs == sorted(aucs, reverse=True)
+    assert {row["classifier"] for row in rows} == {"centroid", "logistic", "lda"}
+    assert (place / "t.md").read_text().count("\n") == 5
+    assert "\\toprule" in (place / "t.tex").read_text()
+    drawn = {path.name.split(".", 1)[1] for path in (place / "figures").iterdir()}
+    assert {"label.roc.png", "label.reliability.png"} <= drawn
+    assert any(name.endswith("decision.png") for name in drawn)
+
+    results = embedkit(*words, "--json").results
+    assert [result["comparison"]["best"] for result in results] == [True, False, False]
+    assert results[1]["comparison"]["difference"]["value"] <= 0
+    assert embedkit(*words).err.count("done before") == 3
+    assert embedkit(*words, "--again").err.count("done before") == 0
+
+
+def test_levels_subgroups_sites_and_a_learning_curve(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    rows = ["path,label,group,sex,clinic"]
+    for number, path in enumerate(sorted(images.rglob("*.png"))):
+        label, patient = path.parts[-3], path.parts[-2]
+        rows.append(f"{path},{label},{patient},{'fm'[number % 2]},{'xy'[sum(map(ord, patient)) % 2]}")
+    (place / "t.csv").write_text("\n".join(rows))
+    words = ("probe", "--model", tiny_model, "--data", f"csv:{place / 't.csv'}", "--replicates", 100, "--folds", 3)
+    done = embedkit(*words, "--level", "image", "--level", "group", "--by", "sex", "--shots", "1,2", "--json")
+    assert done.status == 0, done.err
+    assert sorted((result["level"], result["n_test"]) for result in done.results) == [("group", 16), ("image", 32)]
+    per_image = next(result for result in done.results if result["level"] == "image")
+    assert [(row["by"], row["value"], row["n"]) for row in per_image["subgroups"]] == [
+        ("sex", "f", 16),
+        ("sex", "m", 16),
+    ]
+    assert "too small to be judged" in per_image["subgroups"][0]["note"]
+    assert [point["amount"] for point in per_image["learning_curve"]["points"]] == [1, 2]
+    held_out = embedkit(*words, "--sites", "clinic")
+    assert "Subgroups" in held_out.out
+    assert embedkit(*words, "--sites", "clinic", "--json").results[0]["protocol"]["split"] == "sites"
+    printed = embedkit(*words, "--shots", "1,2").out
+    assert "Learning curve" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--shots", "a,b"), "--shots a,b is no list of numbers: write it like 1,2,4"),
+        (("--fractions", "0"), "each is a percentage above 0"),
+        (("--shots", "99"), "99 shots are more than there are training images"),
+        (("--by", "sexx"), "unknown column 'sexx'"),
+        (("--level", "eye"), "unknown column 'eye'"),
+        (("--sites", "label"), "without the images of 'green' there are no two classes"),
+        (("--split", "test"), "unknown split 'test'"),
+        (("--class-weight", "heavy"), "unknown class_weight 'heavy'"),
+        (("--specificity", "90"), "specificity = 90.0 is no proportion"),
+        (("--table", "t.xlsx"), "no table as '.xlsx'"),
+        (("--classifier", "svm"), "unknown classifier 'svm'"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(
+    embedkit: Run, tiny_model: str, images: Path, words: tuple[str, ...], message: str
+) -> None:
+    done = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--replicates", 100, *words)
+    assert done.status == 2
+    assert message in done.err

@@ -1,0 +1,86 @@
+"""`load`: cached embeddings by name, in one line of a downstream script."""
+
+from pathlib import Path
+from typing import Any
+
+from embedkit import cache as caches
+from embedkit import datasets, encoders
+from embedkit.api import PRECISIONS, cache_folder, job_for
+from embedkit.cache import EmbeddingSet
+from embedkit.errors import EmbedkitError
+
+
+def load(
+    model: str,
+    data: str,
+    *,
+    cache: Path | str | None = None,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    key: str | None = None,
+) -> EmbeddingSet:
+    """Read cached embeddings by name; imports no torch and needs neither images nor weights.
+
+    Where the weights are at hand, only vectors made from those weights, with today's preprocessing, are returned:
+    a stale cache is an error, not an answer.
+
+    Args:
+        model, data: as in `extract`. cache: the folder of all caches. weights: as in `extract`.
+        precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one.
+        key: names one file where several fit.
+
+    Raises:
+        NotCached: nothing of that name, or only vectors of another configuration.
+        EmbedkitError: several files fit.
+    """
+    folder = cache_folder(cache)
+    name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
+    files = caches.find(folder, name, slug, key or "*")
+    command = f"embedkit extract --model {model} --data {data}"
+    if not files:
+        raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
+    return caches.read(files[0] if key else _current(files, model, weights, precision, command))
+
+
+def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:
+    choices = [precision] if precision else [None, *PRECISIONS]
+    try:
+        jobs = [job_for(model, weights=weights, precision=choice, fetch=False) for choice in choices]
+    except encoders.WeightsNotFound:
+        return _only(files, precision)
+    by_key = {path.stem.rpartition(".")[2]: path for path in files}
+    for job in jobs:
+        if job.key in by_key:
+            return by_key[job.key]
+    differ = _difference(caches.read_header(files[0]).provenance["configuration"], jobs[0].configuration)
+    raise caches.NotCached(
+        f"{files[0].name} was made otherwise than today ({differ}): {command}, or give key= to read it all the same"
+    )
+
+
+def _only(files: list[Path], precision: str | None) -> Path:
+    fit = [path for path in files if precision in (None, _precision_of(path))]
+    if len(fit) != 1:
+        names = ", ".join(path.name for path in fit or files)
+        raise EmbedkitError(
+            f"which embeddings are meant is not clear ({names}), and the weights are not here to tell: give key=, "
+            "the part of the name before .h5ad"
+        )
+    return fit[0]
+
+
+def _precision_of(path: Path) -> str | None:
+    configuration = caches.read_header(path).provenance["configuration"]
+    precision: str | None = configuration["encoder"].get("precision")
+    return precision
+
+
+def _difference(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> str:
+    parts = []
+    for name in sorted({*then, *now}):
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            parts.append(_difference(old, new, f"{prefix}{name}."))
+        elif old != new:
+            parts.append(f"{prefix}{name}: then {old}, now {new}")
+    return "; ".join(part for part in parts if part)
