@@ -10,8 +10,7 @@ import time
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 import embedkit as ek
 from embedkit.probing.logistic import solve_folds
@@ -44,6 +43,22 @@ def objective(X: np.ndarray, truth: np.ndarray, w: np.ndarray, b: np.ndarray, C:
     else:
         losses = np.logaddexp.reduce(scores, axis=1) - scores[truth == 1]
     return float(C * losses.sum() + (w**2).sum() / 2)
+
+
+def reference(X: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return scikit-learn's solutions, (C, classes, d + 1): its search over C on one fold, or one fit of one C."""
+    how = {"tol": arguments.tol, "max_iter": arguments.max_iter}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if len(Cs) == 1:
+            one = LogisticRegression(C=Cs[0], **how).fit(X[rows], y[rows])
+            return np.column_stack([one.coef_, one.intercept_])[None]
+        cut = [(np.flatnonzero(rows), np.flatnonzero(~rows))]
+        search = LogisticRegressionCV(
+            Cs=Cs, cv=cut, refit=False, scoring="neg_log_loss", use_legacy_attributes=True, l1_ratios=(0,), **how
+        ).fit(X, y)
+    paths = [np.squeeze(search.coefs_paths_[name], axis=0) for name in sorted(search.coefs_paths_)]
+    return np.stack([path.reshape(len(Cs), -1) for path in paths], axis=1)
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,26 +103,20 @@ fits = min(arguments.sklearn_folds, len(kept))
 columns = [truth] if exclusive else [truth[:, [k]] for k in range(truth.shape[1])]
 ratios, seconds, spent = np.zeros((len(Cs), fits, len(columns))), 0.0, 0.0
 for number in range(fits):
-    rows = X[kept[number]]
+    rows = kept[number]
     for k, column in enumerate(columns):
-        held = column[kept[number]]
-        # One model along C, each solution the start of the next, as LogisticRegressionCV does it.
-        model = LogisticRegression(tol=arguments.tol, max_iter=arguments.max_iter, warm_start=True)
+        begun, processor = time.perf_counter(), time.process_time()
+        theirs = reference(X, column.argmax(axis=1) if exclusive else column[:, 0], rows)
+        seconds += time.perf_counter() - begun
+        spent += time.process_time() - processor
         for c, C in enumerate(Cs):
-            begun, processor = time.perf_counter(), time.process_time()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.set_params(C=C).fit(rows, held.argmax(axis=1) if exclusive else held[:, 0])
-            seconds += time.perf_counter() - begun
-            spent += time.process_time() - processor
-            w, b = (found.coef[number, c], found.intercept[number, c])
+            w, b = found.coef[number, c], found.intercept[number, c]
             if not exclusive:
                 w, b = w[[k]], b[[k]]
             elif truth.shape[1] == 2:
                 w, b = w[1:], b[1:]
-            ratios[c, number, k] = objective(rows, held, w, b, C) / objective(
-                rows, held, model.coef_, model.intercept_, C
-            )
+            ours = objective(X[rows], column[rows], w, b, C)
+            ratios[c, number, k] = ours / objective(X[rows], column[rows], theirs[c, :, :-1], theirs[c, :, -1], C)
 whole = seconds * len(kept) / fits
 print(f"scikit-learn  {whole:8.1f} s ({spent * len(kept) / fits:.1f} s of processors), ", end="")
 print(f"from {fits} of {len(kept)} folds, tol {arguments.tol:g}, max_iter {arguments.max_iter}")

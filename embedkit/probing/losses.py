@@ -24,9 +24,14 @@ class Terms:
 
 
 class Loss(Protocol):
-    """A loss whose scores are linear in the coefficients."""
+    """A loss whose scores are linear in the coefficients.
+
+    Attributes:
+        columns: K. free: how many of them are computed; where it is one fewer, the last is what makes the sum 0.
+    """
 
     columns: int
+    free: int
 
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """Return loss, slope and curvature at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
@@ -46,7 +51,7 @@ class Softmax:
 
     def __init__(self, codes: np.ndarray, classes: int) -> None:
         self.codes = codes
-        self.columns = classes
+        self.columns, self.free = classes, classes - 1
 
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""
@@ -83,7 +88,7 @@ class Softmax:
 class Sigmoid:
     """A sigmoid for each problem; ``sign`` (B, n) is 1 where the label holds and -1 where not."""
 
-    columns = 1
+    columns = free = 1
 
     def __init__(self, sign: np.ndarray) -> None:
         self.sign = sign

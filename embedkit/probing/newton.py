@@ -13,7 +13,7 @@ from embedkit.probing.precondition import Preconditioner, diagonal
 
 # Where the solver stops: an estimate of the gap, as a part of the objective, which decides where C is large, and as a
 # part of |w|^2 / 2. Where C is small the objective hardly depends on w, but the ranking of images does.
-TOLERANCE = 1e-11
+TOLERANCE = 1e-10
 RANKING = 1e-9
 # Below this part of the objective there is only rounding.
 ROUNDING = 1e-15
@@ -24,7 +24,9 @@ _NOISE = 1e-6
 STEPS = 50
 INNER = 300
 # A Newton step is solved to this part of its gradient, in the preconditioner's norm.
-FORCING = 0.3
+FORCING = 0.1
+# Closer to the minimum than this, by the estimate, the diagonal hardly changes any more.
+NEAR = 1e-5
 BACKTRACKS = 20
 
 
@@ -143,10 +145,11 @@ def _line_search(
     objective: Objective, problems: Problems, W: np.ndarray, state: State, direction: np.ndarray
 ) -> _Moved:
     slope = _dot(state.gradient, direction)
+    near = bool((gap_estimate(state) < NEAR).all())
     length = np.ones(W.shape[1], np.float32)
     for _ in range(BACKTRACKS):
         moved = W + length[:, None] * direction
-        new = objective.at(moved, problems)
+        new = objective.at(moved, problems, state.diagonal if near else None)
         low = new.value <= state.value + 1e-4 * length * slope
         # The objective is a sum of single-precision losses and hides a small descent, which the gradient shows still
         # (the approximate Wolfe condition of Hager and Zhang 2005).

@@ -22,7 +22,8 @@ _SMOOTH = 4.0
 # From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
 _EASY, _STEP = 1e-3, 10.0
 # A preconditioner is renewed when C has grown by this factor.
-_AGE = 9.0
+_AGE = 5.0
+_BUILD = 10
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def solve_path(objective: Objective, Cs: np.ndarray, start: np.ndarray, family: 
         # A class's block costs as many multiplications as some d / 4 steps of one problem to set up. Folds share it
         # until that would also pay for each of them: where few rows are uncertain, these are not the same ones.
         own = own or (blocks is not None and steps * ahead > d / 2)
-        if (Cs[rung] >= built * _AGE and steps * B * ahead > d / 4) or (own and ahead and steps > d / 4):
+        if (Cs[rung] >= built * _AGE and steps * B * ahead > d / _BUILD) or (own and ahead and steps > d / 4):
             here = Problems(np.arange(B), np.full(B, Cs[rung]))
             shared = np.arange(B) if own else family
             blocks, built = ClassBlocks(objective, here, objective.at(path.W[rung], here), shared), Cs[rung]

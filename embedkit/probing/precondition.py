@@ -10,6 +10,8 @@ import numpy as np
 
 from embedkit.probing.objective import Objective, Problems, State
 
+# The axes along which most of the Hessian is; along the others its diagonal will do.
+LEADING = 512
 Preconditioner = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -39,13 +41,16 @@ class ClassBlocks:
         from scipy.linalg.lapack import strtri
 
         self.family = family
-        columns, d = objective.loss.columns, objective.Z.shape[1]
+        columns = objective.loss.columns
+        self.first = first = max(0, objective.Z.shape[1] - LEADING)
+        d = objective.Z.shape[1] - first
+        self.tail = 1 / state.diagonal[..., :first].mean(axis=1)
         jitter = np.float32(d * np.finfo(np.float32).eps)
 
         def block_of(item: tuple[int, int]) -> np.ndarray:
             number, k = item
             chosen = np.flatnonzero(family[problems.base] == number)
-            return objective.class_hessian(k, problems, state, chosen)
+            return objective.class_hessian(k, problems, state, chosen, first)
 
         def factor(block: np.ndarray) -> np.ndarray:
             scale = 1 / np.sqrt(block.diagonal())
@@ -70,14 +75,15 @@ class ClassBlocks:
             family = self.family[problems.base[active]]
             if len(residual) > 1:
                 residual = residual - residual.mean(axis=0)
-            step = np.empty_like(residual)
+            step, first = np.empty_like(residual), self.first
+            step[..., :first] = residual[..., :first] * self.tail[:, None]
 
             def solve(key: tuple[int, int]) -> None:
                 number, k = key
                 chosen = family == number
                 if chosen.any():
                     root = self.roots[key]
-                    step[k, chosen] = (residual[k, chosen] @ root.T) @ root
+                    step[k, chosen, first:] = (residual[k, chosen, first:] @ root.T) @ root
 
             for _ in self.blocks.map(solve, self.roots):
                 pass
