@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from embedkit.probing.bootstrap import replicates_of, resamples
-from embedkit.probing.metrics import Judged, class_aucs, mean_of_defined
+from embedkit.probing.measures.bootstrap import replicates_of, resamples
+from embedkit.probing.measures.metrics import Judged, class_aucs, mean_of_defined
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--n", type=int, default=2003)

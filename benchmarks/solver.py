@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 import embedkit as ek
-from embedkit.probing.logistic import solve_folds
+from embedkit.probing.solver.logistic import solve_folds
 
 
 def synthetic(n: int, d: int, columns: int, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ FLOORS = {
     "many": 8,
     "demo": 8,
     "cli": 9,
-    "__init__": 8,
+    "__init__": 9,
     "__main__": 10,
 }
 

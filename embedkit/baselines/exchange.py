@@ -6,8 +6,8 @@ from typing import Any
 from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
 from embedkit.probing import ProbeResult
-from embedkit.probing.compare import paired
 from embedkit.probing.contest import on_common_rows, question
+from embedkit.probing.measures.compare import paired
 
 _RATIOS = ("wall_seconds", "processor_seconds", "multiply_adds", "energy_kwh")
 

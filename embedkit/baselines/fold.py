@@ -15,8 +15,8 @@ from embedkit.baselines.recipe import Recipe
 from embedkit.baselines.training import Lesson, Trainer
 from embedkit.cost import Cost, measured
 from embedkit.extraction import Progress
-from embedkit.probing.balance import row_weights
-from embedkit.probing.calibration import fit_temperature
+from embedkit.probing.heads.balance import row_weights
+from embedkit.probing.measures.calibration import fit_temperature
 from embedkit.probing.plan import Plan
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, grouped_folds, inner_folds

@@ -17,7 +17,7 @@ from embedkit.cost import count_multiply_adds, measured
 from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Interrupted, Progress
-from embedkit.probing.metrics import NAMES, Judged, measure
+from embedkit.probing.measures.metrics import NAMES, Judged, measure
 
 if TYPE_CHECKING:
     import torch

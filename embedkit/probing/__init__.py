@@ -7,7 +7,7 @@ parameter is chosen on other images than the judged ones, and every number with 
 from embedkit.probing.conclude import conclude
 from embedkit.probing.contest import compare_to_best, question
 from embedkit.probing.evidence import Evidence
-from embedkit.probing.grids import GRIDS, Grid
+from embedkit.probing.heads.grids import GRIDS, Grid
 from embedkit.probing.identity import fingerprint
 from embedkit.probing.plan import make_plan
 from embedkit.probing.result import ProbeResult

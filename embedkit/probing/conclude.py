@@ -9,14 +9,14 @@ import numpy as np
 
 from embedkit._version import __version__
 from embedkit.cache import EmbeddingSet
-from embedkit.probing.bootstrap import LEVEL, Interval, intervals
-from embedkit.probing.calibration import NAMES as CALIBRATION
-from embedkit.probing.calibration import claims, measure_calibration, reliability
-from embedkit.probing.delong import delong
 from embedkit.probing.evidence import Evidence, counts
 from embedkit.probing.identity import fingerprint
-from embedkit.probing.metrics import NAMES, Judged, measure
-from embedkit.probing.operating import net_benefit, operating_points
+from embedkit.probing.measures.bootstrap import LEVEL, Interval, intervals
+from embedkit.probing.measures.calibration import NAMES as CALIBRATION
+from embedkit.probing.measures.calibration import claims, measure_calibration, reliability
+from embedkit.probing.measures.delong import delong
+from embedkit.probing.measures.metrics import NAMES, Judged, measure
+from embedkit.probing.measures.operating import net_benefit, operating_points
 from embedkit.probing.result import ProbeResult
 from embedkit.probing.settings import Settings
 from embedkit.probing.subgroups import cut_up, judge_subgroups

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.probing.compare import holm, paired, permutation
-from embedkit.probing.metrics import Judged
+from embedkit.probing.measures.compare import holm, paired, permutation
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.result import ProbeResult
 
 

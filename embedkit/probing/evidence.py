@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.probing.bootstrap import Interval
-from embedkit.probing.calibration import probabilities
 from embedkit.probing.levels import means, pool_scores, unit_truth, units_of
-from embedkit.probing.metrics import Judged
+from embedkit.probing.measures.bootstrap import Interval
+from embedkit.probing.measures.calibration import probabilities
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
 from embedkit.probing.splits import leakage
 

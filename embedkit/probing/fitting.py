@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedkit.probing.calibration import fit_temperature
-from embedkit.probing.grids import Grid
-from embedkit.probing.metrics import Judged
+from embedkit.probing.heads.grids import Grid
+from embedkit.probing.heads.standard import standardised
+from embedkit.probing.measures.calibration import fit_temperature
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.select import Choice, best, default
 from embedkit.probing.splits import Fold, grouped_folds, inner_folds
-from embedkit.probing.standard import standardised
 
 if TYPE_CHECKING:
-    from embedkit.probing.estimator import Head
+    from embedkit.probing.heads.estimator import Head
 
 Part = tuple[np.ndarray, np.ndarray]
 

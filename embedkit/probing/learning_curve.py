@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from embedkit.errors import EmbedkitError
-from embedkit.probing.bootstrap import LEVEL, replicates_of
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.fitting import Fitter
-from embedkit.probing.metrics import class_aucs
+from embedkit.probing.measures.bootstrap import LEVEL, replicates_of
+from embedkit.probing.measures.metrics import class_aucs
+from embedkit.probing.measures.ranking import mean_of_defined
 from embedkit.probing.plan import Plan
-from embedkit.probing.ranking import mean_of_defined
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from embedkit.errors import EmbedkitError
-from embedkit.probing.calibration import probabilities
+from embedkit.probing.measures.calibration import probabilities
 from embedkit.probing.sample import Sample
 from embedkit.probing.target import Labels, as_names, listed
 

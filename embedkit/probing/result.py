@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from embedkit.errors import EmbedkitError
-from embedkit.probing.bootstrap import Interval
-from embedkit.probing.metrics import Judged
+from embedkit.probing.measures.bootstrap import Interval
+from embedkit.probing.measures.metrics import Judged
 
 FORMAT = 2
 NUMBERS = (
@@ -50,8 +50,8 @@ class ProbeResult:
         n_groups: groups (patients, lesions) of them, which is what the intervals rest on.
         classes: in the order of the score columns; of two the second is the positive one.
         auc: macro one-vs-rest, or mean over labels. accuracy, balanced_accuracy, f1_macro, average_precision:
-            `embedkit.probing.metrics`. sensitivity_at_specificity, specificity_at_sensitivity: with ``at``, what is
-            held fixed, as in `embedkit.probing.operating`.
+            `embedkit.probing.measures.metrics`. sensitivity_at_specificity, specificity_at_sensitivity: with ``at``,
+            what is held fixed, as in `embedkit.probing.measures.operating`.
         per_class: ``label``, ``n`` (judged images of the class), ``auc``, ``sensitivity`` and ``specificity`` of each.
         calibration: ``brier`` and ``ece`` at the ``temperature`` that was fitted on ``fitted_on``, ``reliability``
             (the bins of each label; one list for classes), and ``uncalibrated`` (brier and ece of the scores as they

@@ -10,7 +10,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.conclude import conclude
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.fitting import Fitter, FoldFit
-from embedkit.probing.grids import GRIDS, Grid
+from embedkit.probing.heads.grids import GRIDS, Grid
 from embedkit.probing.learning_curve import amounts_of, learning_curve
 from embedkit.probing.plan import Plan, make_plan
 from embedkit.probing.result import ProbeResult
@@ -73,7 +73,7 @@ def probe(
 
 def make_fitter(settings: Settings) -> Fitter:
     """Return the head of the settings with what it is tuned over."""
-    from embedkit.probing.heads import make_head
+    from embedkit.probing.heads.classifiers import make_head
 
     head = make_head(settings.classifier, settings.class_weight)
     return Fitter(head, GRIDS[settings.classifier], settings.standardise, settings.folds, settings.seed)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedkit.probing.metrics import NAMES, Judged, measure
+from embedkit.probing.measures.metrics import NAMES, Judged, measure
 
 # Of two scores closer than this, rounding decides which is higher.
 _EQUAL = 1e-9

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from embedkit.errors import EmbedkitError, unknown_name
-from embedkit.probing.grids import GRIDS
+from embedkit.probing.heads.grids import GRIDS
 
 # numpy's generators take 32 bits, and the folds need a few seeds behind the one given.
 MAX_SEED = 2**31

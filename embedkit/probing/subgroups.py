@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from embedkit.errors import EmbedkitError
-from embedkit.probing.bootstrap import intervals
-from embedkit.probing.calibration import measure_calibration
-from embedkit.probing.metrics import Judged, class_aucs
-from embedkit.probing.ranking import mean_of_defined
+from embedkit.probing.measures.bootstrap import intervals
+from embedkit.probing.measures.calibration import measure_calibration
+from embedkit.probing.measures.metrics import Judged, class_aucs
+from embedkit.probing.measures.ranking import mean_of_defined
 from embedkit.probing.target import as_names, in_order
 
 LEAST = 10

@@ -19,7 +19,7 @@ def side_by_side(task: Callable[[_Item], _Result], items: Sequence[_Item]) -> li
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), ThreadPoolExecutor(min(len(items), _cores())) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(min(len(items), cores())) as pool:
         return list(pool.map(task, items))
 
 
@@ -42,6 +42,7 @@ def counted_convergence() -> Iterator[list[Any]]:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     available = getattr(os, "sched_getaffinity", None)
     return len(available(0)) if available else os.cpu_count() or 1

@@ -52,7 +52,7 @@ def reliability_figure(
     """Draw how often a probability came true, with the interval of each bin, into a PNG or SVG file.
 
     Args:
-        curves: name in the legend -> bins, as `embedkit.probing.calibration.reliability` gives them.
+        curves: name in the legend -> bins, as `embedkit.probing.measures.calibration.reliability` gives them.
         path, title, footnote: as in `learning_curve_figure`.
 
     Raises:

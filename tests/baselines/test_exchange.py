@@ -13,8 +13,8 @@ from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Embedded
 from embedkit.probing import ProbeResult, probe
-from embedkit.probing.compare import paired
 from embedkit.probing.contest import on_common_rows
+from embedkit.probing.measures.compare import paired
 
 
 def _result(noise: float, **changes: Any) -> ProbeResult:

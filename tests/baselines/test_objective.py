@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from embedkit.baselines.objective import mean_loss, schedule, to_scores
-from embedkit.probing.balance import row_weights
-from embedkit.probing.calibration import probabilities
+from embedkit.probing.heads.balance import row_weights
+from embedkit.probing.measures.calibration import probabilities
 
 
 def _case(n: int, classes: int) -> tuple[torch.Tensor, np.ndarray]:

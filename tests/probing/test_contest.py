@@ -8,8 +8,8 @@ from sklearn.metrics import roc_auc_score
 
 from embedkit.cache import EmbeddingSet
 from embedkit.probing import ProbeResult, compare_to_best, probe
-from embedkit.probing.compare import holm, paired
 from embedkit.probing.contest import on_common_rows
+from embedkit.probing.measures.compare import holm, paired
 from tests.probing.making import clustered, split_of
 
 HOW = {"replicates": 300, "folds": 3}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from embedkit.probing.fitting import Fitter
-from embedkit.probing.grids import GRIDS
-from embedkit.probing.heads import make_head
+from embedkit.probing.heads.classifiers import make_head
+from embedkit.probing.heads.grids import GRIDS
 from embedkit.probing.plan import Plan, make_plan
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold

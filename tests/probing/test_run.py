@@ -67,7 +67,7 @@ def test_the_same_twice_and_another_seed_otherwise(classifier: str) -> None:
 
 def test_the_result_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     several = probe(a_set(), **QUICK)
-    monkeypatch.setattr("embedkit.probing.threads._cores", lambda: 1)
+    monkeypatch.setattr("embedkit.probing.threads.cores", lambda: 1)
     alone = probe(a_set(), **QUICK)
     np.testing.assert_array_equal(several.predictions["score_1"], alone.predictions["score_1"])
 
@@ -137,7 +137,7 @@ def test_progress_is_told_in_words() -> None:
 def test_fits_that_did_not_converge_are_counted_and_stay_off_the_terminal(
     monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    monkeypatch.setattr("embedkit.probing.newton.STEPS", 1)
+    monkeypatch.setattr("embedkit.probing.solver.newton.STEPS", 1)
     result = probe(a_set(), **QUICK)
     counted = [note for note in result.notes if "stopped at the limit of iterations" in note]
     assert int(counted[0].split()[0]) > 10

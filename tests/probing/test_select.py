@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from embedkit.probing.metrics import Judged
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.select import Choice, best, default
 
 GRID = (0.001, 0.1, 10.0)

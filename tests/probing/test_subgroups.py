@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from embedkit.errors import EmbedkitError
-from embedkit.probing.metrics import Judged
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.subgroups import METRICS, Subgroups, cut_up, judge_subgroups, parse_by
 
 

@@ -1,0 +1,1 @@
+"""The classifiers: small scikit-learn estimators, each with what it is tuned over."""

@@ -1,0 +1,1 @@
+"""Logistic regression for all values of C and all folds at once."""
