@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/embedkit demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
