@@ -82,7 +82,8 @@ def test_mini_mias_tissue_by_patient_folds(data_root: Path, weights_root: Path, 
 def test_bf16_and_fp32_agree_in_vectors_and_auc(
     data_root: Path, weights_root: Path, tmp_path: Path, cache: Path
 ) -> None:
-    name = _subset(data_root, tmp_path / "data" / "chest_xray", train=25, test=30)
+    # With fewer test images one pair that changes places is .001 of the AUC.
+    name = _subset(data_root, tmp_path / "data" / "chest_xray", train=40, test=60)
     sets = {
         precision: ek.extract(
             "vit-ti16", name, cache=cache, root=tmp_path / "data", weights=weights_root, precision=precision
