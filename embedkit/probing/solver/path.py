@@ -1,7 +1,6 @@
-"""A path of solutions along C: a few values one after another, each starting the next, and then those between them.
+"""A path of solutions along C: one value after another, or a few at once.
 
-The solution is a smooth curve in log C, so what follows solved values, or lies between them, starts close to its
-minimum.
+The solution is a smooth curve in log C, so what follows solved values starts close to its minimum.
 """
 
 from dataclasses import dataclass
@@ -13,17 +12,14 @@ from embedkit.probing.solver.newton import minimise
 from embedkit.probing.solver.objective import Objective, Problems
 from embedkit.probing.solver.precondition import ClassBlocks
 
-# So many columns fill a matrix product: with fewer, every other C waits for those around it and shares theirs.
+# So many columns fill a matrix product: with fewer, neighbouring values of C share it.
 _WIDE = 32
-# From one rung of a narrow path to the next C grows by this factor at most where the grid allows.
-_RUNG = 10**0.5
 # A curve through the last solutions is followed where C has grown by no more than this from each to the next.
 _SMOOTH = 4.0
 # From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
 _EASY, _STEP = 1e-3, 10.0
 # A preconditioner is renewed when C has grown by this factor.
-_AGE = 5.0
-_BUILD = 10
+_AGE = 3.0
 
 
 @dataclass(frozen=True)
@@ -47,33 +43,20 @@ def solve_path(objective: Objective, Cs: np.ndarray, start: np.ndarray, family: 
         objective: of B problems. Cs: (C,), rising, all different. start: (K, B, d). family: (B,), problems of one
             number are so alike (folds of one label) that they may share a preconditioner.
     """
-    K, B, d = start.shape
+    K, B, _d = start.shape
     asked, Cs = Cs, _with_steps(Cs)
     path = Path(np.empty((len(Cs), *start.shape), np.float32), np.empty((len(Cs), B)), np.zeros((len(Cs), B), np.int64))
-    rungs = _rungs(Cs, _RUNG if K * B < _WIDE else 1.0)
-    columns = max(K * B, d // 4)
     blocks: ClassBlocks | None = None
-    built, own, solved = 0.0, False, list[int]()
-    for number, rung in enumerate(rungs):
-        W = start if number == 0 else _between(path.W, np.log(Cs), _smooth(Cs, solved, rung), rung)
-        _solve(objective, Cs, path, [rung], W[None], blocks)
-        solved.append(rung)
-        between = range(rungs[number - 1] + 1 if number else 0, rung)
-        wave = max(1, columns // (K * B))
-        nearest = solved[-4:]
-        for first in range(between.start, between.stop, wave):
-            members = list(range(first, min(first + wave, between.stop)))
-            starts = np.stack([_between(path.W, np.log(Cs), nearest, c) for c in members])
-            _solve(objective, Cs, path, members, starts, blocks)
-        steps = path.iterations[rung].mean()
-        ahead = max((Cs[rung + 1 :] <= Cs[rung] * _AGE * (1 + 1e-9)).sum(), rung + 1 < len(Cs))
-        # A class's block costs as many multiplications as some d / 4 steps of one problem to set up. Folds share it
-        # until that would also pay for each of them: where few rows are uncertain, these are not the same ones.
-        own = own or (blocks is not None and steps * ahead > d / 2)
-        if (Cs[rung] >= built * _AGE and steps * B * ahead > d / _BUILD) or (own and ahead and steps > d / 4):
-            here = Problems(np.arange(B), np.full(B, Cs[rung]))
-            shared = np.arange(B) if own else family
-            blocks, built = ClassBlocks(objective, here, objective.at(path.W[rung], here), shared), Cs[rung]
+    built, solved = 0.0, list[int]()
+    while len(solved) < len(Cs):
+        members = _next(Cs, len(solved), K * B < _WIDE)
+        starts = [_between(path.W, np.log(Cs), _smooth(Cs, solved, c), c) if solved else start for c in members]
+        _solve(objective, Cs, path, members, np.stack(starts), blocks)
+        solved += members
+        last = members[-1]
+        if Cs[last] >= built * _AGE and last + 1 < len(Cs):
+            here = Problems(np.arange(B), np.full(B, Cs[last]))
+            blocks, built = ClassBlocks(objective, here, objective.at(path.W[last], here), family), Cs[last]
     at = np.searchsorted(Cs, asked)
     return Path(path.W[at], path.gap[at], path.iterations[at])
 
@@ -107,13 +90,12 @@ def _with_steps(Cs: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([below, *steps]))
 
 
-def _rungs(Cs: np.ndarray, factor: float) -> list[int]:
-    rungs = [0]
-    for number in range(1, len(Cs)):
-        last = number + 1 == len(Cs)
-        if last or Cs[number + 1] > Cs[rungs[-1]] * factor * (1 + 1e-9):
-            rungs.append(number)
-    return rungs
+def _next(Cs: np.ndarray, first: int, narrow: bool) -> list[int]:
+    """Return which values are solved together: the next one, and if narrow those as near to the last solved one."""
+    if not narrow or not first:
+        return [first]
+    near = np.searchsorted(Cs, Cs[first - 1] * _SMOOTH * (1 + 1e-9))
+    return list(range(first, max(first + 1, int(near))))
 
 
 def _smooth(Cs: np.ndarray, solved: list[int], at: int) -> list[int]:

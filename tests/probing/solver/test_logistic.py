@@ -291,7 +291,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch: pytest
 def test_a_fit_that_was_stopped_has_not_converged(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = embeddings("standard", 200, 30, 3)
     monkeypatch.setattr(newton, "STEPS", 1)
-    monkeypatch.setattr(newton, "INNER", 2)
+    monkeypatch.setattr(newton, "INNER", 1)
     found = solve(X, truth_of(y), True, [1e-6, 1e3])
     assert found.converged.ravel().tolist() == [True, False]
     assert found.gap[1, 0] > 1e-3
