@@ -24,7 +24,8 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/extract.py
-	$(BIN)/python benchmarks/probe.py
+	$(BIN)/python benchmarks/solver.py
+	$(BIN)/python benchmarks/bootstrap.py
 
 clean:
 	rm -rf demo results build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

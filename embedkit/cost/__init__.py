@@ -5,7 +5,7 @@ them. What can't be known is None: nothing is estimated.
 """
 
 from embedkit.cost.ledger import Cost
-from embedkit.cost.meter import Meter, measured
+from embedkit.cost.meter import Meter, count, measured
 from embedkit.cost.operations import count_multiply_adds
 
-__all__ = ["Cost", "Meter", "count_multiply_adds", "measured"]
+__all__ = ["Cost", "Meter", "count", "count_multiply_adds", "measured"]

@@ -34,11 +34,13 @@ class Meter:
         self._over = Event()
         self._sampler = Thread(target=self._sample, daemon=True)
         self._sampler.start()
+        _RUNNING.append(self)
         self._wall, self._processor = time.perf_counter(), processor_seconds()
 
     def stop(self) -> None:
         """End the measurement and fill in ``cost``."""
         wall, processor = time.perf_counter() - self._wall, processor_seconds() - self._processor
+        _RUNNING.remove(self)
         self._over.set()
         self._sampler.join()
         # The system's own mark misses no moment, but it is of the whole life of the process: it counts if it rose.
@@ -49,6 +51,15 @@ class Meter:
     def _sample(self) -> None:
         while not self._over.wait(_SECONDS_BETWEEN_SAMPLES):
             self._peak = max(self._peak, resident_bytes())
+
+
+_RUNNING: list[Meter] = []
+
+
+def count(multiply_adds: int) -> None:
+    """Add to what every running meter has counted."""
+    for meter in _RUNNING:
+        meter.multiply_adds = (meter.multiply_adds or 0) + multiply_adds
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def probe(
     result = conclude(train, test, evidence, settings)
     notes = [*result.notes, *_on_choices(fits)]
     if unconverged:
-        notes.append(f"{len(unconverged)} fits stopped at the limit of iterations, before they converged")
+        notes.append(f"{len(unconverged)} fits stopped before they had converged")
     return replace(
         result,
         selected=_selected(fits, GRIDS[settings.classifier]),

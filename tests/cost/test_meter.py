@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from embedkit.cost import measured
+from embedkit.cost import count, measured
 
 MEGABYTE = 2**20
 
@@ -65,3 +65,16 @@ def test_an_error_leaves_the_cost_known_and_counts_are_kept() -> None:
     with measured() as other:
         pass
     assert other.cost.multiply_adds is None
+
+
+def test_what_is_counted_goes_to_every_running_meter_and_to_no_other() -> None:
+    count(3)
+    with measured() as outer:
+        count(5)
+        with measured() as inner:
+            count(7)
+    count(11)
+    assert (outer.cost.multiply_adds, inner.cost.multiply_adds) == (12, 7)
+    with measured() as nothing:
+        pass
+    assert nothing.cost.multiply_adds is None

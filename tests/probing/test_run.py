@@ -139,7 +139,7 @@ def test_fits_that_did_not_converge_are_counted_and_stay_off_the_terminal(
 ) -> None:
     monkeypatch.setattr("embedkit.probing.solver.newton.STEPS", 1)
     result = probe(a_set(), **QUICK)
-    counted = [note for note in result.notes if "stopped at the limit of iterations" in note]
+    counted = [note for note in result.notes if "stopped before they had converged" in note]
     assert int(counted[0].split()[0]) > 10
     assert not recwarn.list
 
@@ -165,3 +165,11 @@ def test_a_kernel_that_would_not_fit_is_refused_before_it_is_made(monkeypatch: p
     with pytest.raises(EmbedkitError, match=r"162 x 162 numbers.*use the classifier logistic"):
         probe(a_set(), classifier="svm-rbf", **QUICK)
     assert probe(a_set(), **QUICK).auc["value"] > 0.5
+
+
+def test_what_a_fit_cost_is_told() -> None:
+    cost = probe(a_set(), **QUICK).cost
+    assert cost["multiply_adds"] > 2 * 240 * 12 * 45
+    assert cost["wall_seconds"] > 0
+    assert cost["interval_seconds"] > 0
+    assert probe(a_set(), classifier="knn", **QUICK).cost["multiply_adds"] is None

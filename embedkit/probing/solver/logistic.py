@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from embedkit.cost import count
 from embedkit.probing.solver.blocks import row_blocks
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
 from embedkit.probing.solver.objective import Objective
@@ -91,6 +92,7 @@ def solve_folds(
             for name in ("gap", "iterations"):
                 getattr(solution, name)[part.folds, :, part.labels] = getattr(path, name).T
     np.less_equal(solution.gap, CONVERGED, out=solution.converged)
+    count(int(spent))
     return Solution(
         solution.coef[:, places],
         solution.intercept[:, places],
