@@ -1,11 +1,11 @@
 """The state of a training after an epoch, in one safetensors file with a JSON record in its header."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedkit.cache.errors import CacheError, writing_to
+from embedkit.cache.whole import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,21 +20,14 @@ def save(path: Path, tensors: "dict[str, Tensor]", record: dict[str, Any]) -> No
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with writing_to(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(path.parent), whole_file(path) as temporary:
         try:
             save_file(plain, temporary, metadata={"record": json.dumps(record)})
-            _fsync(temporary)
-            temporary.replace(path)
-            _fsync(path.parent)
         except SafetensorError as error:
             raise CacheError(
                 f"the state of the training can't be written to {path} ({error}): free some space"
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
@@ -52,11 +45,3 @@ def load(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["record"])  # noqa: SIM118 - it is no dict
     except (SafetensorError, ValueError, LookupError, TypeError) as error:
         raise CacheError(f"the state of a training {path} is damaged ({error}): remove it to begin anew") from error
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

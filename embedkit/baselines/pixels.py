@@ -14,6 +14,7 @@ from filelock import FileLock
 from embedkit import images
 from embedkit.cache import EmbeddingSet
 from embedkit.cache.errors import writing_to
+from embedkit.cache.whole import whole_file
 from embedkit.cost import Cost, measured
 from embedkit.datasets import ImageSet
 from embedkit.encoders import Preprocessing
@@ -21,6 +22,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.plan import canonical_table, file_stamps
+from embedkit.probing.threads import cores
 
 _STRETCH = 32
 
@@ -117,7 +119,7 @@ def _decode(
         # Writing to a mapped file on a full disk would end the process, so the space is asked for beforehand.
         os.posix_fallocate(file.fileno(), 0, n * size * size * 3)
     data = np.memmap(path, np.uint8, "r+", shape=(n, size, size, 3))
-    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    count = cores() if workers is None else workers
     progress.start(f"{name}  decoding at {size} px", n)
     try:
         with measured() as meter:
@@ -133,7 +135,8 @@ def _decode(
         progress.stop()
     data.flush()
     record = {"digests": digests, "failures": failures, "cost": meter.cost.to_dict()}
-    _write(_sidecar(path), json.dumps(record))
+    with whole_file(_sidecar(path)) as temporary:
+        temporary.write_text(json.dumps(record), encoding="utf-8")
     return {**record, "failures": {str(row): failure for row, failure in failures.items()}}
 
 
@@ -152,12 +155,3 @@ def _remembered(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if path.exists() else None
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

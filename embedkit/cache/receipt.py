@@ -4,11 +4,11 @@ A receipt may be absent or worthless at any time: then the next run looks at eve
 """
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from embedkit.cache.sealed import check_sealed, read_seal
+from embedkit.cache.whole import whole_file
 
 
 def receipt(path: Path) -> Path:
@@ -21,12 +21,8 @@ def remember(path: Path, footprint: str, images: int) -> None:
 
     In a folder that can't be written nothing is kept.
     """
-    temporary = receipt(path).with_name(f"{receipt(path).name}.{os.getpid()}")
-    with suppress(OSError):
+    with suppress(OSError), whole_file(receipt(path)) as temporary:
         temporary.write_text(json.dumps([footprint, images, read_seal(path).whole]))
-        temporary.replace(receipt(path))
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
 
 
 def recall(path: Path, footprint: str) -> int | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.key import FORMAT_VERSION
+from embedkit.cache.whole import TEMPORARY, whole_file
 
 if TYPE_CHECKING:
     import h5py
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 BLOCK = 512
 BULK = "X"
 _MAGIC = b"embedkit cache, format "
-_TEMPORARY = ".tmp"
 _READ = 1 << 20
 
 
@@ -112,14 +112,6 @@ def _feed(file: BufferedReader, start: int, end: int, *hashes: "hashlib._Hash") 
             one.update(part)
 
 
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _refuse_a_full_disk(temporary: Path, room: int) -> None:
     # HDF5 can crash the process when it runs out of space, so the space is asked for beforehand.
     if hasattr(os, "posix_fallocate"):
@@ -141,26 +133,18 @@ def sealed_file(path: Path, room: int) -> Iterator["h5py.File"]:
     """
     import h5py
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    with writing_to(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _refuse_a_full_disk(temporary, room)
-            with h5py.File(temporary, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
-                yield file
-                at, size = file[BULK].id.get_offset(), file[BULK].id.get_storage_size()
-            with temporary.open("r+b") as plain:
-                plain.write(_make_seal(temporary, at, size).encode())
-            _fsync(temporary)
-            temporary.replace(path)
-            _fsync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with writing_to(path.parent), whole_file(path) as temporary:
+        _refuse_a_full_disk(temporary, room)
+        with h5py.File(temporary, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
+            yield file
+            at, size = file[BULK].id.get_offset(), file[BULK].id.get_storage_size()
+        with temporary.open("r+b") as plain:
+            plain.write(_make_seal(temporary, at, size).encode())
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed writers left half-written in ``folder``. Call it under the lock only."""
-    for leftover in folder.glob(f".*{_TEMPORARY}"):
+    for leftover in folder.glob(f".*{TEMPORARY}"):
         leftover.unlink(missing_ok=True)
 
 

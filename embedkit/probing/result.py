@@ -1,7 +1,6 @@
 """ProbeResult: the third of the three values, every number with its interval and the choices behind it."""
 
 import json
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from embedkit.cache.whole import whole_file
 from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import Interval
 from embedkit.probing.measures.metrics import Judged
@@ -130,8 +130,8 @@ class ProbeResult:
         value = {"embedkit": "probe", "format": FORMAT, **self.to_dict(), "classes": self.classes}
         text = json.dumps({**value, "predictions": columns}, ensure_ascii=False, allow_nan=False, indent=1)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, text)
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         except OSError as error:
             raise EmbedkitError(
                 f"the result can't be written to {path} ({error.strerror}): free some space, or choose another folder"
@@ -173,15 +173,3 @@ class ProbeResult:
 
 def _no_result(path: Path, why: str) -> EmbedkitError:
     return EmbedkitError(f"{path} is not a saved probe result ({why}): run the probe again to write a new one")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def test_a_write_that_fails_leaves_the_last_state(tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(CacheError, match="full"):
         checkpoint.save(path, {"a": torch.zeros(1)}, {"best": 2})
     found = checkpoint.load(path)
