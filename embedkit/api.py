@@ -152,21 +152,12 @@ def probe(
 
 def _in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
     """Return the result with the published figures of the set it was judged on, and what the embeddings cost."""
-    from embedkit.baselines import published_rows
+    from embedkit.baselines import beside
 
-    judged = test or train
     costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
     known = [one for one in costs if one is not None]
     embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
-    facts = judged.provenance.get("dataset", {}).get("facts", {})
-    rows = published_rows(
-        judged.name,
-        related=facts.get("related", []),
-        resolution=facts.get("resolution"),
-        target=result.target,
-        protocol=result.protocol,
-    )
-    return replace(result, baselines=rows, cost={**result.cost, "embedding": embedding})
+    return replace(result, baselines=beside(result, test or train), cost={**result.cost, "embedding": embedding})
 
 
 def train_baseline(
@@ -195,11 +186,12 @@ def train_baseline(
     from embedkit.baselines import Recipe, train
     from embedkit.probing import Settings
 
+    how, settings = Recipe(arch=arch, **(recipe or {})), Settings.of(**choices)
     return train(
         datasets.open_dataset(data, _path(root)),
         None if test is None else datasets.open_dataset(test, _path(root)),
-        Recipe(arch=arch, **(recipe or {})),
-        Settings.of(**choices),
+        how,
+        settings,
         workspace=cache_folder(cache),
         workers=workers,
         progress=progress,

@@ -27,12 +27,10 @@ class Cell:
     def place(self, folder: Path) -> Path:
         """Return the file of its result: the same choices on the same names give the same file."""
         train, settings = self.train, self.settings
-        pair = train.name if self.test is None else f"{train.name}--{self.test.name}"
         target = settings.target or next(iter(train.targets), "")
         choices = settings.digest() if settings.unusual() else ""
-        # Vectors that came from plain arrays have no key.
-        parts = [part for part in (train.encoder, train.key, settings.classifier, target, choices) if part]
-        return folder / pair / f"{'.'.join(parts).replace('/', '-')}.json"
+        names = (train.encoder, train.key, settings.classifier, target, choices)
+        return _folder_of(folder, train.name, (self.test or train).name) / _file_name(*names)
 
     def done(self, folder: Path) -> ProbeResult | None:
         """Return the saved result of the same vectors, labels, choices and version, or None."""
@@ -44,16 +42,28 @@ class Cell:
         except EmbedkitError:
             # What can't be read is made anew, over it.
             return None
-        return result if result.protocol.get("fingerprint") == fingerprint(*self.parts()) else None
-
-    def parts(self) -> tuple[EmbeddingSet, EmbeddingSet | None, Settings]:
-        """Return what `fingerprint` is made of."""
-        return self.train, self.test, self.settings
+        known = result.protocol.get("fingerprint")
+        return result if known == fingerprint(self.train, self.test, self.settings) else None
 
 
 def results_folder(given: Path | str | None = None) -> Path:
     """Return the folder of saved results: as given, else ``EMBEDKIT_RESULTS``, else ``./results``."""
     return Path(given or os.environ.get("EMBEDKIT_RESULTS") or "results")
+
+
+def place_of(result: ProbeResult, folder: Path) -> Path:
+    """Return the file of the result of a trained network."""
+    name = _file_name(result.model, result.key, result.classifier, result.target)
+    return _folder_of(folder, result.data, result.test) / name
+
+
+def _folder_of(folder: Path, data: str, test: str) -> Path:
+    return folder / (data if data == test else f"{data}--{test}")
+
+
+def _file_name(*names: str) -> str:
+    # Vectors that came from plain arrays have no key.
+    return f"{'.'.join(filter(None, names)).replace('/', '-')}.json"
 
 
 def cells(
@@ -92,20 +102,24 @@ def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False
     return result
 
 
-def trained_beside(results: Sequence[ProbeResult], folder: Path) -> list[dict[str, Any]]:
+def trained_beside(results: Sequence[ProbeResult], folder: Path, progress: Progress) -> list[dict[str, Any]]:
     """Return, for each question, what the best result and each saved trained network of the same question exchange.
 
     Args:
         results: of probes, ranked. folder: of all results, where `embedkit baseline train` saves too.
+        progress: told of a saved network that can't be read or compared, which is left aside.
     """
     found = []
     best = {question(one): one for one in reversed(results)}
     for asked, probe in best.items():
-        place = folder / (probe.data if probe.data == probe.test else f"{probe.data}--{probe.test}")
+        place = _folder_of(folder, probe.data, probe.test)
         for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
-            trained = ProbeResult.load(path)
-            if question(trained) == asked:
-                found.append(exchange(probe, trained))
+            try:
+                trained = ProbeResult.load(path)
+                if question(trained) == asked:
+                    found.append(exchange(probe, trained))
+            except EmbedkitError as error:
+                progress.note(f"left aside: {error}")
     return found
 
 

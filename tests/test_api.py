@@ -124,3 +124,15 @@ def test_the_public_names_are_all_there() -> None:
         assert getattr(ek, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         _ = ek.nothing  # type: ignore[attr-defined]
+
+
+def test_a_network_is_trained_from_python_on_the_images_of_a_probe(tmp_path: Path) -> None:
+    from tests.cli.conftest import RED_AND_GREEN, write_images
+
+    write_images(tmp_path / "images", RED_AND_GREEN, patients=4)
+    recipe = {"size": 32, "epochs": 1, "batch": 8}
+    how = {"cache": tmp_path, "workers": 0, "folds": 2, "replicates": 50}
+    result = ek.train_baseline("test_resnet", f"folder:{tmp_path / 'images'}", recipe=recipe, **how)
+    assert (result.classifier, result.n_test, result.n_groups) == ("trained", 16, 8)
+    with pytest.raises(ek.EmbedkitError, match="epochs = 0 is too small"):
+        ek.train_baseline("test_resnet", "folder:nowhere", recipe={"epochs": 0})

@@ -8,6 +8,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from embedkit.cache import EmbeddingSet
+from embedkit.datasets import ImageSet
+from embedkit.probing import ProbeResult
+
 # How `embedkit.probing` and the MedMNIST evaluator name and define the same numbers.
 _SAME_METRICS = ("auc", "accuracy", "balanced_accuracy", "f1_macro")
 _OFFICIAL = "official test"
@@ -16,6 +20,18 @@ _SPLITS = {
     "other set": "trained on another set here",
     "sites": "judged by holding out sites here, but on an official test split there",
 }
+
+
+def beside(result: ProbeResult, judged: EmbeddingSet | ImageSet) -> list[dict[str, Any]]:
+    """Return the published figures that concern the set a result was judged on, as `published_rows`."""
+    facts = judged.facts
+    return published_rows(
+        judged.name,
+        related=facts.get("related", []),
+        resolution=facts.get("resolution"),
+        target=result.target,
+        protocol=result.protocol,
+    )
 
 
 def published_rows(

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from embedkit.baselines.fold import FoldFit, Training, fit_fold, prepare
 from embedkit.baselines.pixels import Pixels, as_embeddings, decode_once
-from embedkit.baselines.published import published_rows
+from embedkit.baselines.published import beside
 from embedkit.baselines.recipe import Recipe
 from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.cache.errors import writing_to
@@ -81,19 +81,10 @@ def train(
     finally:
         lock.release()
     result = _judge(plan, known, unseen, fits, job, key)
-    judged = test or dataset
-    facts = judged.facts
-    rows = published_rows(
-        judged.name,
-        related=facts.get("related", []),
-        resolution=facts.get("resolution"),
-        target=result.target,
-        protocol=result.protocol,
-    )
     total = sum((fit.cost for fit in fits), sum((one.cost for one in pixels), Cost()))
     for one in pixels:
         one.remove()
-    return replace(result, baselines=rows, cost={**total.to_dict(), **result.cost})
+    return replace(result, baselines=beside(result, test or dataset), cost={**total.to_dict(), **result.cost})
 
 
 def _refuse(settings: Settings) -> None:

@@ -67,6 +67,11 @@ class EmbeddingSet:
         """What can be predicted: name -> its columns; the first is the default."""
         return {k: tuple(v) for k, v in self.provenance.get("dataset", {}).get("targets", {}).items()}
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else is known of the data set, such as the resolution of its images."""
+        return dict(self.provenance.get("dataset", {}).get("facts", {}))
+
     def select(self, rows: np.ndarray) -> "EmbeddingSet":
         """Return the rows named by a boolean mask or by positions, in that order."""
         return replace(self, X=self.X[rows], table=self.table.loc[rows].reset_index(drop=True))

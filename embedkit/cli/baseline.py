@@ -11,7 +11,7 @@ from embedkit.cli.costs import print_costs, print_exchange
 from embedkit.cli.results import print_results
 
 if TYPE_CHECKING:
-    from embedkit.probing import ProbeResult
+    pass
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Train a network on the same images to set a probe against."
@@ -26,9 +26,7 @@ def train(
     arch: Annotated[
         str, typer.Option("--arch", "-a", help="A network of timm, such as resnet18, or an encoder that timm builds.")
     ] = "resnet18",
-    test: Annotated[
-        str | None, typer.Option("--test", help="Another set with the same classes: train on --data, judge on this.")
-    ] = None,
+    test: options.Test = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A local checkpoint to start from [default: random weights].")
     ] = None,
@@ -44,58 +42,52 @@ def train(
     flip: Annotated[
         bool, typer.Option("--flip", help="Mirror left and right at random: only where images have no sides.")
     ] = False,
-    class_weight: Annotated[
-        str | None, typer.Option("--class-weight", help="balanced: weigh rare and common classes alike.")
-    ] = None,
-    target: Annotated[str | None, typer.Option("--target", help="What to predict [default: the set's first].")] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", help="Column of the patient or lesion that must not be split.")
-    ] = None,
-    folds: Annotated[
-        int, typer.Option("--folds", min=2, help="Of a set without a test split; each trains a network.")
-    ] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights, order, folds and bootstrap.")] = 0,
-    replicates: Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")] = 2000,
+    class_weight: options.ClassWeight = None,
+    target: options.Target = None,
+    group: options.Group = None,
+    folds: options.Folds = 5,
+    seed: options.Seed = 0,
+    replicates: options.Replicates = 2000,
     cache: options.Cache = None,
     root: options.Root = None,
     precision: options.Precision = None,
     device: options.Device = None,
     workers: options.Workers = None,
-    results: Annotated[
-        Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
-    ] = None,
+    results: options.Results = None,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Train a network end to end and judge it like a probe. Killed, it goes on after the last finished epoch."""
-    from embedkit import api, baselines, datasets, many
-    from embedkit.probing import Settings
+    from embedkit import api, many
 
-    recipe = baselines.Recipe(
-        arch=arch,
-        weights=weights,
-        epochs=epochs,
-        patience=patience,
-        size=size,
-        batch=batch,
-        lr=lr,
-        flip=flip,
-        precision=precision,
-        device=device,
-    )
-    settings = Settings(
-        target=target, group=group, folds=folds, seed=seed, replicates=replicates, class_weight=class_weight
-    )
-    result = baselines.train(
-        datasets.open_dataset(data, root),
-        datasets.open_dataset(test, root) if test else None,
-        recipe,
-        settings,
-        workspace=api.cache_folder(cache),
+    recipe = {
+        "weights": weights,
+        "epochs": epochs,
+        "patience": patience,
+        "size": size,
+        "batch": batch,
+        "lr": lr,
+        "flip": flip,
+        "precision": precision,
+        "device": device,
+    }
+    result = api.train_baseline(
+        arch,
+        data,
+        test=test,
+        cache=cache,
+        root=root,
         workers=workers,
         progress=Steps(),
+        recipe=recipe,
+        target=target,
+        group=group,
+        folds=folds,
+        seed=seed,
+        replicates=replicates,
+        class_weight=class_weight,
     )
-    place = _place(result, many.results_folder(results))
+    place = many.place_of(result, many.results_folder(results))
     result.save(place)
     if as_json:
         print_json({"results": [result.to_dict()]})
@@ -125,9 +117,3 @@ def exchange(
         print_json({"results": [found]})
         return
     print_exchange(found)
-
-
-def _place(result: "ProbeResult", folder: Path) -> Path:
-    pair = result.data if result.test == result.data else f"{result.data}--{result.test}"
-    name = ".".join((result.model, result.key, result.classifier, result.target))
-    return folder / pair / f"{name.replace('/', '-')}.json"

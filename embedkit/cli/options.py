@@ -41,4 +41,20 @@ Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per fo
 AllowFailed = Annotated[
     int, typer.Option("--allow-failed", min=0, help="Exit with status 0 though so many images failed.")
 ]
+Test = Annotated[
+    str | None, typer.Option("--test", help="Another set with the same classes: train on --data, judge on this.")
+]
+Target = Annotated[str | None, typer.Option("--target", help="What to predict [default: the set's first].")]
+Group = Annotated[str | None, typer.Option("--group", help="Column of the patient or lesion that must not be split.")]
+ClassWeight = Annotated[
+    str | None, typer.Option("--class-weight", help="balanced: weigh rare and common classes alike.")
+]
+Folds = Annotated[
+    int, typer.Option("--folds", min=2, help="Of cross-validation, where there is no test split; a network each.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of folds, draws, bootstrap; of a network's weights and order.")]
+Replicates = Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")]
+Results = Annotated[
+    Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -10,7 +10,7 @@ from embedkit.cli import options
 from embedkit.cli.console import Steps, print_json, say
 from embedkit.cli.costs import print_exchange
 from embedkit.cli.extract import print_failed
-from embedkit.cli.results import draw, print_results, write_tables
+from embedkit.cli.results import check_tables, draw, print_results, write_tables
 from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
@@ -31,19 +31,15 @@ Figures = Annotated[
 def probe(
     model: options.Models,
     data: options.Data,
-    test: Annotated[
-        str | None, typer.Option("--test", help="Another set with the same classes: train on --data, judge on this.")
-    ] = None,
+    test: options.Test = None,
     classifier: Annotated[
         list[str] | None,
         typer.Option(
             "--classifier", "-c", help="logistic, svm-linear, svm-rbf, knn, lda or centroid; several allowed."
         ),
     ] = None,
-    target: Annotated[str | None, typer.Option("--target", help="What to predict [default: the set's first].")] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", help="Column of the patient or lesion that must not be split.")
-    ] = None,
+    target: options.Target = None,
+    group: options.Group = None,
     level: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,10 +59,8 @@ def probe(
         list[str] | None,
         typer.Option("--by", help="Column of subgroups, like sex, age, or age:40,60 to cut there; several allowed."),
     ] = None,
-    class_weight: Annotated[
-        str | None, typer.Option("--class-weight", help="balanced: weigh rare and common classes alike.")
-    ] = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Of cross-validation.")] = 5,
+    class_weight: options.ClassWeight = None,
+    folds: options.Folds = 5,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of cross-validation, each cut anew.")] = 1,
     fractions: Annotated[
         str | None, typer.Option("--fractions", help="Learning curve: percent of the training groups, like 1,10,100.")
@@ -77,8 +71,8 @@ def probe(
     draws: Annotated[int, typer.Option("--draws", min=2, help="Of each point of a learning curve.")] = 5,
     specificity: Annotated[float, typer.Option("--specificity", help="At which sensitivity is told.")] = 0.9,
     sensitivity: Annotated[float, typer.Option("--sensitivity", help="At which specificity is told.")] = 0.9,
-    seed: Annotated[int, typer.Option("--seed", help="Of folds, draws and bootstrap.")] = 0,
-    replicates: Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")] = 2000,
+    seed: options.Seed = 0,
+    replicates: options.Replicates = 2000,
     permutations: Annotated[
         int, typer.Option("--permutations", min=0, help="Compare by so many permutations, not by the bootstrap.")
     ] = 0,
@@ -88,9 +82,7 @@ def probe(
     precision: options.Precision = None,
     device: options.Device = None,
     workers: options.Workers = None,
-    results: Annotated[
-        Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
-    ] = None,
+    results: options.Results = None,
     again: Annotated[bool, typer.Option("--again", help="Compute what is saved already once more.")] = False,
     table: Tables = None,
     figures: Figures = None,
@@ -101,6 +93,7 @@ def probe(
     from embedkit import api, many
     from embedkit.probing import Settings
 
+    check_tables(table or [])
     heads = api.each(classifier or ["logistic"])
     api.check_names(model, [*data, *([test] if test else [])], heads)
     choices = [
@@ -149,7 +142,7 @@ def probe(
         print_json({"results": [result.to_dict() for result in found]})
     else:
         print_results(found)
-        for exchanged in many.trained_beside(found, folder):
+        for exchanged in many.trained_beside(found, folder, steps):
             say("\nBeside a network trained on the same images")
             print_exchange(exchanged)
         for place in places:

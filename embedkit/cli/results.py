@@ -44,6 +44,14 @@ def print_results(results: Sequence["ProbeResult"]) -> None:
     _print_notes(results)
 
 
+def check_tables(files: Sequence[Path]) -> None:
+    """Refuse a file that no table can be written to, before anything is computed."""
+    from embedkit.report import check_table
+
+    for path in files:
+        check_table(path)
+
+
 def write_tables(results: Sequence["ProbeResult"], files: Sequence[Path]) -> list[Path]:
     """Write the table of the numbers to files, by their suffix; return them."""
     from embedkit.report import write_table

@@ -27,8 +27,7 @@ def write_table(columns: Sequence[str], rows: Rows, path: Path) -> None:
     Raises:
         EmbedkitError: another suffix, or a file that can't be written.
     """
-    if path.suffix not in _WRITERS:
-        raise EmbedkitError(f"no table as '{path.suffix}': give {path} one of the endings {', '.join(_WRITERS)}")
+    check_table(path)
     cells = [["" if cell is None else str(cell) for cell in row] for row in (columns, *rows)]
     text = _WRITERS[path.suffix](cells)
     try:
@@ -36,6 +35,16 @@ def write_table(columns: Sequence[str], rows: Rows, path: Path) -> None:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise EmbedkitError(f"the table can't be written to {path} ({error.strerror}): choose another place") from error
+
+
+def check_table(path: Path) -> None:
+    """Refuse a file whose suffix is none of a table.
+
+    Raises:
+        EmbedkitError: with those that are.
+    """
+    if path.suffix not in _WRITERS:
+        raise EmbedkitError(f"no table as '{path.suffix}': give {path} one of the endings {', '.join(_WRITERS)}")
 
 
 def _csv(cells: list[list[str]]) -> str:

@@ -37,6 +37,11 @@ def test_train_prints_saves_and_exchanges(embedkit: Run, images: Path, tiny_mode
     assert as_json["ratios"]["wall_seconds"] > 0
     assert as_json["ratios"]["multiply_adds"] is None, "an ONNX graph is not counted"
     assert embedkit("show", trained).status == 0
+    trained.write_text("{")
+    probed = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--folds", 2, "--replicates", 100)
+    assert probed.status == 0
+    assert "left aside: " in probed.err
+    assert "Beside a network" not in probed.out
 
 
 def test_json_is_one_object_and_a_bad_image_is_an_exit_status(embedkit: Run, images: Path) -> None:
