@@ -1,6 +1,6 @@
 """The one base of every error embedkit raises on purpose, and the sentence for an unknown name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -13,3 +13,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str], also: str) -> Embed
     close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return EmbedkitError(f"unknown {kind} '{name}'.{hint} {also}")
+
+
+def refuse_too_small(choices: object, least: Mapping[str, int]) -> None:
+    """Refuse an object whose attribute is below what it must be at least.
+
+    Raises:
+        EmbedkitError: with the first one's name and bound.
+    """
+    for name, bound in least.items():
+        value = getattr(choices, name)
+        if value < bound:
+            raise EmbedkitError(f"{name} = {value} is too small: give {bound} or more")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedkit.errors import EmbedkitError
+from embedkit.errors import EmbedkitError, refuse_too_small
 
 _LEAST = {"epochs": 1, "size": 16, "batch": 2, "patience": 1}
 _FROM_SCRATCH, _FROM_WEIGHTS = 1e-3, 2e-4
@@ -42,9 +42,7 @@ class Recipe:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise EmbedkitError(f"{name} = {getattr(self, name)} is too small: give {least} or more")
+        refuse_too_small(self, _LEAST)
         if self.lr is not None and not 0 < self.lr < 1:
             raise EmbedkitError(f"lr = {self.lr} is no learning rate: give one above 0 and below 1, such as .001")
         if self.weight_decay < 0:

@@ -16,12 +16,13 @@ from embedkit.probing.measures.calibration import NAMES as CALIBRATION
 from embedkit.probing.measures.calibration import claims, measure_calibration, reliability
 from embedkit.probing.measures.delong import delong
 from embedkit.probing.measures.metrics import NAMES, Judged, measure
-from embedkit.probing.measures.operating import net_benefit, operating_points
+from embedkit.probing.measures.operating import THRESHOLDS, net_benefit, operating_points, treat_all
 from embedkit.probing.result import ProbeResult
 from embedkit.probing.settings import Settings
 from embedkit.probing.subgroups import cut_up, judge_subgroups
 
-THRESHOLDS = tuple(step / 20 for step in range(1, 20))
+# Every twentieth is enough to draw a curve with.
+_AT = THRESHOLDS[4::5]
 
 
 def conclude(
@@ -156,26 +157,26 @@ def _decision_curve(evidence: Evidence, settings: Settings) -> list[dict[str, An
     labels = evidence.plan.train.labels
     curves = []
     for k, label in enumerate(labels.classes):
-        if judged.exclusive and len(labels.classes) == 2 and k == 0:
+        if judged.two_classes and k == 0:
             continue
         rows = np.flatnonzero(~np.isnan(judged.truth[:, k]))
         truth, p = judged.truth[rows, k], probability[rows, k]
         groups = np.unique(evidence.groups[rows], return_inverse=True)[1]
         found = intervals(
-            lambda W, truth=truth, p=p: net_benefit(truth, p, np.array(THRESHOLDS), W),  # type: ignore[misc]
+            lambda W, truth=truth, p=p: net_benefit(truth, p, _AT, W),  # type: ignore[misc]
             groups,
             settings.replicates,
             settings.seed,
         )
-        share = float(truth.mean())
+        everybody = treat_all(truth, _AT, np.ones((1, len(truth))))[0]
         curves.append(
             {
                 "label": label,
-                "threshold": list(THRESHOLDS),
+                "threshold": _AT.tolist(),
                 "model": [one["value"] for one in found],
                 "low": [one["low"] for one in found],
                 "high": [one["high"] for one in found],
-                "treat_all": [share - (1 - share) * at / (1 - at) for at in THRESHOLDS],
+                "treat_all": everybody.tolist(),
             }
         )
     return curves

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from embedkit.errors import EmbedkitError
 from embedkit.probing.evidence import Evidence
@@ -166,19 +167,9 @@ def _shots(sample: Sample, order: np.ndarray, shots: int) -> np.ndarray:
         for k in range(sample.labels.truth.shape[1]):
             members = order[sample.labels.truth[order, k] == value]
             # The first image of each group, then the second of each, and so on.
-            rank = _rank_within(sample.groups[members])
+            rank = pd.Series(members).groupby(sample.groups[members]).cumcount()
             chosen += members[np.argsort(rank, kind="stable")][:shots].tolist()
     return np.unique(np.array(chosen, int))
-
-
-def _rank_within(groups: np.ndarray) -> np.ndarray:
-    """Return how many rows of the same group come before each row."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.r_[True, groups[order][1:] != groups[order][:-1]]) if len(groups) else np.empty(0, int)
-    lengths = np.diff(np.r_[starts, len(groups)])
-    rank = np.empty(len(groups), int)
-    rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
-    return rank
 
 
 def _refuse_too_many_shots(sample: Sample, fold: Fold, amount: Amount) -> None:

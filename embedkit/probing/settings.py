@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
-from embedkit.errors import EmbedkitError, unknown_name
+from embedkit.errors import EmbedkitError, refuse_too_small, unknown_name
 from embedkit.probing.heads.grids import GRIDS
 
 # numpy's generators take 32 bits, and the folds need a few seeds behind the one given.
@@ -67,9 +67,7 @@ class Settings:
             if getattr(self, name) not in choices:
                 known = [choice for choice in choices if choice]
                 raise unknown_name(name, str(getattr(self, name)), known, f"There are {', '.join(known)}.")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise EmbedkitError(f"{name} = {getattr(self, name)} is too small: give {least} or more")
+        refuse_too_small(self, _LEAST)
         if self.seed > MAX_SEED:
             raise EmbedkitError(f"seed = {self.seed} is too large: give {MAX_SEED} or less")
         for name in ("specificity", "sensitivity"):

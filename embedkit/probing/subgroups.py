@@ -12,7 +12,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import intervals
 from embedkit.probing.measures.calibration import measure_calibration
 from embedkit.probing.measures.metrics import Judged, class_aucs
-from embedkit.probing.measures.ranking import mean_of_defined
+from embedkit.probing.measures.ranking import mean_of_defined, ratio
 from embedkit.probing.target import as_names, in_order
 
 LEAST = 10
@@ -186,7 +186,7 @@ def _enough(judged: Judged, rows: np.ndarray) -> np.ndarray:
     """Return (K,) of bool: the classes with enough images on either side; of two classes the second stands for both."""
     truth = judged.truth[rows]
     enough = ((truth == 1).sum(axis=0) >= LEAST) & ((truth == 0).sum(axis=0) >= LEAST)
-    if judged.exclusive and truth.shape[1] == 2:
+    if judged.two_classes:
         enough[0] = False
     return np.asarray(enough)
 
@@ -210,7 +210,7 @@ def _rates(truth: np.ndarray, flagged: np.ndarray, W: np.ndarray) -> tuple[np.nd
     for side, right in ((1, flagged), (0, 1 - flagged)):
         held = (truth == side).astype(float)
         hits, total = W @ (held * right), W @ held
-        rates.append(mean_of_defined(np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)))
+        rates.append(mean_of_defined(ratio(hits, total)))
     return rates[0], rates[1]
 
 

@@ -8,7 +8,7 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
-from embedkit.probing.learning_curve import Amount, _part, _rank_within
+from embedkit.probing.learning_curve import Amount, _part
 from embedkit.probing.plan import make_plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
@@ -80,11 +80,6 @@ def test_more_shots_than_groups_take_further_images_of_a_group() -> None:
     per_group = np.unique(sample.groups[part.train], return_counts=True)[1]
     assert per_group.tolist() == [2, 2, 2, 2]
     assert part.val is None
-
-
-def test_ranks_count_within_groups() -> None:
-    assert _rank_within(np.array(["a", "b", "a", "a", "b"])).tolist() == [0, 0, 1, 2, 1]
-    assert _rank_within(np.array([], str)).tolist() == []
 
 
 def test_the_curve_rises_to_the_whole_probe() -> None:
