@@ -16,9 +16,9 @@ def read(card: DatasetCard, place: Path) -> Contents:
     rows = read_rows(place / mark, ("image_id", "lesion_id", "dx"))
     require_unique(list(rows["image_id"]), place / mark)
     paths, facts = find_images(place, list(rows["image_id"]), mark, ".jpg")
-    table = pd.DataFrame(
-        {"id": rows["image_id"], "path": paths, "label": as_text(rows["dx"]), "group": as_text(rows["lesion_id"])}
-    )
+    # These images are the official training set of ISIC 2018 Task 3, whose test set is `isic2018`.
+    named = {"id": rows["image_id"], "path": paths, "label": as_text(rows["dx"])}
+    table = pd.DataFrame({**named, "split": "train", "group": as_text(rows["lesion_id"])})
     for column in rows.columns.difference(["image_id", "lesion_id", "dx"], sort=False):
         table[column] = typed(rows[column])
     return Contents(table.reset_index(drop=True), facts=facts)

@@ -30,12 +30,14 @@ def test_ham10000_real(data_root: Path) -> None:
     }
     assert ham.table["group"].nunique() == 5984
     assert ham.table["age"].isna().sum() == 36
-    assert "split" not in ham.table
+    # Officially these are the training images of ISIC 2018 Task 3.
+    assert set(ham.table["split"]) == {"train"}
     assert ham.targets == {"dx": ("label",)}
     assert ham.facts["group"] == "lesion (lesion_id)"
     assert row(ham.table, "ISIC_0024306") == {
         "path": "HAM10000_images_part_1/ISIC_0024306.jpg",
         "label": "nv",
+        "split": "train",
         "group": "HAM_0000550",
         "dx_type": "follow_up",
         "age": 45.0,
