@@ -139,8 +139,9 @@ def reliability(held: np.ndarray, claimed: np.ndarray, bins: int = BINS) -> list
                 "n": n,
                 "probability": float(claimed[inside].mean()),
                 "share": share,
-                "low": max(0.0, float(low)),
-                "high": min(1.0, float(high)),
+                # At a share of 0 or 1 the interval ends there, but for rounding.
+                "low": min(share, max(0.0, float(low))),
+                "high": max(share, min(1.0, float(high))),
             }
         )
     return curve

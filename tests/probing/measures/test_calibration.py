@@ -198,3 +198,11 @@ def test_claims() -> None:
     held, claimed = claims(truth, probability, True)
     np.testing.assert_array_equal(held, [[1], [0]])
     np.testing.assert_array_equal(claimed, [[0.6], [0.5]])
+
+
+@given(st.integers(1, 400), st.integers(0, 1))
+@settings(deadline=None)
+def test_a_bin_that_always_or_never_came_true_lies_within_its_interval(n: int, held: int) -> None:
+    [found] = reliability(np.full(n, float(held)), np.full(n, 0.9))
+    assert found["low"] <= found["share"] <= found["high"]
+    assert found["share"] == held
