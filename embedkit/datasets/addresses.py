@@ -51,9 +51,11 @@ def frames(root: Path, path: str) -> list[str]:
     return [path] if count == 1 else [f"{path}#frame={number}" for number in range(count)]
 
 
-def by_stem(files: Iterable[str]) -> dict[str, str]:
-    """Return file name without extension -> path; of several, the first."""
+def by_stem(files: Iterable[str], stem: str = "") -> dict[str, str]:
+    """Return file name without extension (or group 1 of the pattern `stem` in it) -> path; of several, the first."""
     stems: dict[str, str] = {}
     for file in files:
-        stems.setdefault(posixpath.splitext(posixpath.basename(file))[0], file)
+        name = posixpath.splitext(posixpath.basename(file))[0]
+        match = re.match(stem, name) if stem else None
+        stems.setdefault(match[1] if match else name, file)
     return stems

@@ -1,5 +1,6 @@
 """DatasetCard: what is known of a published set before any of it is on the disk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +28,12 @@ class DatasetCard:
         folders: the publisher's folder names, looked under beside the set's own name.
         group: what the column ``group`` means, empty where the publisher tells no patient or lesion.
         resolution: of the published images: pixels of a square's side, or words.
+        size: of the download, in words.
         counts: images per split as published (``all`` where no split is).
         classes: label names in the order of the publisher's numbers, where the files hold numbers.
         related: catalog sets made of the same images or patients.
         files: what to fetch, empty where the publisher gives no checksum.
+        read: how it is laid out, for the layout ``described`` (`embedkit.datasets.description`).
     """
 
     name: str
@@ -48,11 +51,13 @@ class DatasetCard:
     aliases: tuple[str, ...] = ()
     group: str = ""
     resolution: int | str = ""
+    size: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     files: tuple[OpenFile, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return what travels with the set's embeddings, in types that JSON has."""

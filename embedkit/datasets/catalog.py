@@ -25,7 +25,7 @@ def canonical(name: str) -> str | None:
 def _cards() -> dict[str, DatasetCard]:
     book = tomllib.loads(files(__package__).joinpath("catalog.toml").read_text(encoding="utf-8"))
     shared: dict[str, _Row] = book["layout"]
-    rows = {name: shared.get(row["layout"], {}) | row for name, row in book["set"].items()}
+    rows = {name: _row(row, shared) for name, row in book["set"].items()}
     sizes = {name: _sizes(name, row) for name, row in rows.items()}
     cards: dict[str, DatasetCard] = {}
     for name, row in rows.items():
@@ -37,6 +37,17 @@ def _cards() -> dict[str, DatasetCard]:
     return cards
 
 
+def _row(row: _Row, shared: dict[str, _Row]) -> _Row:
+    """Return a row laid over what it shares with others, and so is what they say in `read`."""
+    whole: _Row = {"layout": "described"}
+    under = [shared.get(row.get("layout", ""), {}), shared.get(row.get("like", ""), {})]
+    for layer in (*under, row):
+        read = whole.get("read", {}) | layer.get("read", {})
+        whole = whole | layer | ({"read": read} if read else {})
+    whole.pop("like", None)
+    return whole
+
+
 def _sizes(name: str, row: _Row) -> list[_Row]:
     """Return what is particular to each published size of a set; one entry where it has one size."""
     if "md5" not in row:
@@ -44,7 +55,7 @@ def _sizes(name: str, row: _Row) -> list[_Row]:
     members: list[_Row] = []
     for size, md5 in row["md5"].items():
         first = not members
-        file = f"{name}.npz" if first else f"{name}_{size}.npz"
+        file = row["file"].format(size=size) if "file" in row else f"{name}.npz" if first else f"{name}_{size}.npz"
         members.append(
             {
                 "name": name if first else f"{name}-{size}",
@@ -59,8 +70,14 @@ def _sizes(name: str, row: _Row) -> list[_Row]:
 
 
 def _card(row: _Row) -> DatasetCard:
+    if "marks" not in row:
+        row = row | {"marks": [name for source in row["read"]["tables"] for name in _several(source["file"])]}
     fields: _Row = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     fields["targets"] = {target: tuple(columns) for target, columns in row["targets"].items()}
-    for key in ("md5", "url"):
+    for key in ("md5", "url", "file"):
         fields.pop(key, None)
     return DatasetCard(**fields)
+
+
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -2,9 +2,12 @@
 
 import codecs
 import csv
+import gzip
 import io
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +20,40 @@ from embedkit.errors import EmbedkitError
 if TYPE_CHECKING:
     import pandas as pd
 
+
+class MissingColumn(EmbedkitError):
+    """A table lacks a column; `names` are those that it has."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+
+
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d*)?([eE][+-]?\d{1,2})?")
 _NOT_A_NUMBER = frozenset({"", "NA", "N/A", "NaN", "nan"})
 
 
-def read_rows(path: Path, required: Sequence[str]) -> "pd.DataFrame":
-    """Read a table as text.
+@dataclass(frozen=True)
+class Dialect:
+    """What is particular to a table of cells: its separator where it can't be told from the header, and its names.
+
+    Attributes:
+        delimiter: of cells, one or more characters; empty for comma, semicolon or tab, whichever the header shows.
+        header: the names of the columns where the file has none; the last takes all further cells of a row.
+        rename: a name in the file -> what it is called here.
+    """
+
+    delimiter: str = ""
+    header: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+_PLAIN = Dialect()
+
+
+def read_rows(path: Path, required: Sequence[str], dialect: Dialect = _PLAIN) -> "pd.DataFrame":
+    """Read a table as text; one that is compressed by gzip too.
 
     Returns:
         One column per named column of the file, every cell the str that is written there (``""`` where it is
@@ -34,7 +64,7 @@ def read_rows(path: Path, required: Sequence[str]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    header, records = _header_and_records(path, required)
+    header, records = _header_and_records(path, required, dialect)
     lines, rows = zip(*records, strict=True)
     table = pd.DataFrame(list(rows), columns=header, index=list(lines), dtype=object)
     # Without a name a column is the row number that a program wrote, not the user's.
@@ -52,11 +82,16 @@ def read_column(path: Path, name: str) -> list[str]:
     return [cells[place] for _, cells in records]
 
 
-def _header_and_records(path: Path, required: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    records = list(_records(path, read_text(path)))
+def _header_and_records(
+    path: Path, required: Sequence[str], dialect: Dialect = _PLAIN
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    text = read_text(path)
+    records = list(_split_at(text, dialect.delimiter) if dialect.delimiter else _records(path, text))
     if not records:
         raise EmbedkitError(f"{path} is empty: it needs a header with {_listing(required)}, then one row per image.")
-    header = [name.strip() for name in records[0][1]]
+    if dialect.header:
+        records = [(0, list(dialect.header)), *((line, _fitted(cells, dialect)) for line, cells in records)]
+    header = [dialect.rename.get(name.strip(), name.strip()) for name in records[0][1]]
     _check_header(path, header, required)
     for line, cells in records:
         if len(cells) != len(header):
@@ -67,6 +102,19 @@ def _header_and_records(path: Path, required: Sequence[str]) -> tuple[list[str],
     if len(records) == 1:
         raise EmbedkitError(f"{path} has a header and no rows: add one row per image.")
     return header, records[1:]
+
+
+def _fitted(cells: list[str], dialect: Dialect) -> list[str]:
+    last = len(dialect.header) - 1
+    padded = [*cells, *[""] * (last + 1 - len(cells))]
+    return [cell.strip() for cell in (*padded[:last], " ".join(padded[last:]))]
+
+
+def _split_at(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines that hold the delimiter; what a line has outside its first and last one is no cell."""
+    for line, written in enumerate(text.splitlines(), start=1):
+        if delimiter in written:
+            yield line, [cell.strip() for cell in written.strip().strip(delimiter).split(delimiter)]
 
 
 def as_text(cells: "pd.Series") -> "pd.Series":
@@ -101,6 +149,8 @@ def read_text(path: Path) -> str:
         raise DatasetNotFound(f"there is no file {path}: check the path.") from error
     except OSError as error:
         raise EmbedkitError(f"can't read {path}: {error.strerror}. Check the path and its permissions.") from error
+    if data.startswith(b"\x1f\x8b"):
+        data = _unzipped(path, data)
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not wide and b"\0" in data:
         raise EmbedkitError(f"{path} is not a text file (a spreadsheet?): save it as CSV, UTF-8.")
@@ -109,6 +159,13 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError:
         # Every byte is a letter of Latin-1, so this can't fail; it is what older spreadsheets write.
         return data.decode("latin-1")
+
+
+def _unzipped(path: Path, data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise EmbedkitError(f"{path} is a damaged gzip file ({error}): download it again.") from error
 
 
 def _delimiter(text: str) -> str:
@@ -138,7 +195,7 @@ def _check_header(path: Path, header: list[str], required: Sequence[str]) -> Non
             folded = {other.lower(): other for other in names}
             close = get_close_matches(name, folded, n=1, cutoff=0.5)
             hint = f" Is '{folded[close[0]]}' meant? Then rename it." if close else ""
-            raise EmbedkitError(f"{path} has no column '{name}': its columns are {_listing(names)}.{hint}")
+            raise MissingColumn(f"{path} has no column '{name}': its columns are {_listing(names)}.{hint}", names)
 
 
 def _listing(names: Sequence[str]) -> str:

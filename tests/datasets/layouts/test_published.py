@@ -202,7 +202,7 @@ def test_chest_xray_names(tmp_path: Path, file: str, group: str | None, subtype:
 
 def test_chest_xray_without_images(tmp_path: Path) -> None:
     (tmp_path / "chest_xray/train/NORMAL").mkdir(parents=True)
-    with pytest.raises(EmbedkitError, match=r"no images in the folders of 'chest-xray' under .*unpack them there"):
+    with pytest.raises(EmbedkitError, match=r"no images in the folders of the set under .*unpack them there"):
         open_dataset("chest-xray", tmp_path)
 
 
