@@ -59,9 +59,7 @@ def _from_table(description: Description, place: Path, source: Source, file: str
     needed = [column for view in views.values() for column in view.values()] if views else [description.image]
     _require(place / file, rows, description, (*needed, *(() if views else required)))
     if views:
-        rows = pd.concat([_view(rows, description.view, name, view) for name, view in views.items()]).sort_index(
-            kind="stable"
-        )
+        rows = _views(rows, description)
         _require(place / file, rows, description, required)
     for column, values in description.keep.items():
         if column in rows:
@@ -163,12 +161,16 @@ def _joined(rows: pd.DataFrame, place: Path, join: Join, description: Descriptio
     return merged[[*rows, *fresh]].fillna("")
 
 
-def _view(rows: pd.DataFrame, column: str, name: str, view: dict[str, str] | Any) -> pd.DataFrame:
-    one = rows.drop(columns=[other for other in rows if other in set(view.values())]).copy()
-    for ours, theirs in view.items():
-        one[ours] = rows[theirs]
-    one[column] = name
-    return one[one["image"] != ""]
+def _views(rows: pd.DataFrame, description: Description) -> pd.DataFrame:
+    """Return a row for each image that a row lists, one after the other."""
+    several = description.views
+    rest = rows.drop(columns=[column for view in several.values() for column in view.values()])
+    made = [
+        rest.assign(**{ours: rows[theirs] for ours, theirs in view.items()}, **{description.view: name})
+        for name, view in several.items()
+    ]
+    whole = pd.concat(made).sort_index(kind="stable")
+    return whole[whole["image"] != ""]
 
 
 def _listed(lists: Any, place: Path, paths: Sequence[str], facts: dict[str, Any]) -> list[str | float]:
