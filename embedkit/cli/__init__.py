@@ -14,7 +14,7 @@ _STOPPED = 130
 def _app() -> "typer.Typer":
     import typer
 
-    from embedkit.cli import baseline, cache, catalogs, demo, doctor, extract, probe
+    from embedkit.cli import baseline, cache, catalogs, demo, doctor, extract, probe, sets
 
     app = typer.Typer(
         name="embedkit",
@@ -30,7 +30,7 @@ def _app() -> "typer.Typer":
     app.command("probe")(probe.probe)
     app.command("show")(probe.show)
     app.command("models")(catalogs.models)
-    app.command("datasets")(catalogs.datasets)
+    app.add_typer(sets.app, name="datasets")
     app.add_typer(baseline.app, name="baseline")
     app.add_typer(cache.app, name="cache")
     app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""``embedkit models`` and ``embedkit datasets``: what there is, and what of it is at hand."""
+"""``embedkit models``: what encoders there are, and which weights are at hand."""
 
 from typing import Annotated, Any
 
@@ -57,47 +57,6 @@ def models(weights: options.Weights = None, as_json: options.Json = False) -> No
                 row["licence"],
                 row["trained_on"],
                 row["source"],
-            ]
-            for row in rows
-        ],
-    )
-
-
-def datasets(root: options.Root = None, as_json: options.Json = False) -> None:
-    """List the data sets: modality, targets, licence, where to get them, and whether they are here."""
-    from embedkit import datasets as sets
-
-    rows: list[dict[str, Any]] = []
-    for name, card in sets.catalog().items():
-        place = sets.locate(card, root)
-        rows.append(
-            {
-                "data": name,
-                "title": card.title,
-                "modality": card.modality,
-                "targets": list(card.targets),
-                "group": card.group,
-                "licence": card.licence,
-                "citation": card.citation,
-                "homepage": card.homepage,
-                "get": card.get,
-                "path": None if place is None else str(place),
-            }
-        )
-    if as_json:
-        print_json({"results": rows})
-        return
-    print_table(
-        ("data", "modality", "targets", "group", "licence", "here", "how to get it"),
-        [
-            [
-                row["data"],
-                row["modality"],
-                ", ".join(row["targets"]),
-                row["group"],
-                row["licence"],
-                row["path"] or "no",
-                row["get"],
             ]
             for row in rows
         ],

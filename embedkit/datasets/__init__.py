@@ -5,22 +5,31 @@ pixel. A set is read where it lies, or fetched with its publisher's checksum whe
 """
 
 from embedkit.datasets.card import DatasetCard, OpenFile
-from embedkit.datasets.catalog import catalog
+from embedkit.datasets.catalog import canonical, catalog
+from embedkit.datasets.checking import Check, Finding, check, condition, describe
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.open import dataset_footprint, dataset_name, open_dataset
 from embedkit.datasets.places import data_root, locate, state
+from embedkit.datasets.unpacking import unpack
 
 __all__ = [
+    "Check",
     "DatasetCard",
     "DatasetNotFound",
+    "Finding",
     "ImageSet",
     "OpenFile",
+    "canonical",
     "catalog",
+    "check",
+    "condition",
     "data_root",
     "dataset_footprint",
     "dataset_name",
+    "describe",
     "locate",
     "open_dataset",
     "state",
+    "unpack",
 ]

@@ -1,9 +1,10 @@
 """The fetcher against a server on this machine: what comes is whole and right, or nothing is kept."""
 
 import hashlib
+import re
 import socket
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +17,13 @@ from embedkit.datasets import DatasetCard, DatasetNotFound, OpenFile, catalog
 from embedkit.datasets.fetch import fetch
 from tests.datasets.making import medmnist_arrays, npz
 
-pytest.importorskip("pooch", reason="fetching needs embedkit[download]")
 NAME = "pneumoniamnist.npz"
+asked: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_asked() -> None:
+    asked.clear()
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +36,34 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def server(body: bytes) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path.startswith("/absent"):
-                self.send_error(404)
+            asked.append(f"{self.path} {self.headers.get('Range', '')}".strip())
+            if self.path.startswith(("/absent", "/forbidden")):
+                self.send_error(404 if self.path.startswith("/absent") else 403)
                 return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            if self.path.startswith("/moved"):
+                self.send_response(302)
+                self.send_header("Location", "/there")
+                self.end_headers()
+                return
+            begin = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+            if self.path.startswith("/stubborn"):
+                begin = 0
+            if begin >= len(body):
+                self.send_error(416)
+                return
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(body) - begin))
             self.end_headers()
-            self.wfile.write(body[:100] if self.path.startswith("/short") else body)
+            if self.path.startswith("/breaking"):
+                self.wfile.write(body[begin : begin + len(body) // 3 + 1])
+            elif self.path.startswith("/slow"):
+                for place in range(begin, len(body), 400):
+                    self.wfile.write(body[place : place + 400])
+                    time.sleep(0.01)
+            elif self.path.startswith("/silent"):
+                time.sleep(1.5)
+            else:
+                self.wfile.write(body[begin:])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -83,20 +110,23 @@ def refused() -> str:
     [
         ("/wrong", "does not have the publisher's checksum"),
         ("/absent", "404"),
-        ("/short", "IncompleteRead"),
+        ("/forbidden", "403.*it asks for a login or an agreement"),
+        ("/silent", "timed out"),
         ("refused", "Connection"),
     ],
 )
 def test_what_goes_wrong_is_said_and_nothing_is_kept(
-    server: str, body: bytes, tmp_path: Path, path: str, reason: str
+    server: str, body: bytes, tmp_path: Path, path: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("embedkit.datasets.fetch.TIMEOUT", 0.3)
     url = refused() if path == "refused" else server + path
     md5 = md5_of(b"something else") if path == "/wrong" else md5_of(body)
     folder = tmp_path / "pneumoniamnist"
     with pytest.raises(DatasetNotFound) as caught:
         fetch(card(url, md5), folder)
     message = str(caught.value)
-    for part in (NAME, url, reason, md5, str(folder / NAME), "put it there"):
+    assert re.search(reason, message)
+    for part in (NAME, url, md5, str(folder / NAME), "put it there"):
         assert part in message
     assert not list(tmp_path.iterdir())
 
@@ -114,10 +144,49 @@ def test_a_folder_that_cannot_be_made_is_said(server: str, body: bytes, tmp_path
         fetch(card(f"{server}/{NAME}", md5_of(body)), tmp_path / "data" / "pneumoniamnist")
 
 
-def test_without_pooch_the_extra_is_named(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(DatasetNotFound, match=r"pip install 'embedkit\[download\]'") as caught:
-        fetch(card(f"{server}/{NAME}", "0" * 32), tmp_path / "x")
-    assert f"{server}/{NAME}" in str(caught.value)
-    assert str(tmp_path / "x" / NAME) in str(caught.value)
-    assert not list(tmp_path.iterdir())
+def test_a_connection_that_breaks_off_is_taken_up_where_it_ended(server: str, body: bytes, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    fetch(card(f"{server}/breaking", md5_of(body)), tmp_path, lambda here, total: seen.append((here, total)))
+    assert (tmp_path / NAME).read_bytes() == body
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    step = len(body) // 3 + 1
+    assert asked == ["/breaking", f"/breaking bytes={step}-", f"/breaking bytes={2 * step}-"]
+    assert seen[-1] == (len(body), len(body))
+    assert [here for here, _ in seen] == sorted(here for here, _ in seen)
+
+
+def test_what_was_begun_another_day_is_gone_on_with(server: str, body: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(body[:500])
+    fetch(card(f"{server}/{NAME}", md5_of(body)), tmp_path)
+    assert (tmp_path / NAME).read_bytes() == body
+    assert asked == [f"/{NAME} bytes=500-"]
+
+
+def test_a_part_that_is_whole_is_only_checked(server: str, body: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(body)
+    fetch(card(f"{server}/{NAME}", md5_of(body)), tmp_path)
+    assert (tmp_path / NAME).read_bytes() == body
+
+
+def test_a_server_that_knows_no_ranges_sends_all_of_it(server: str, body: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(b"x" * 500)
+    fetch(card(f"{server}/stubborn", md5_of(body)), tmp_path)
+    assert (tmp_path / NAME).read_bytes() == body
+
+
+def test_a_part_of_another_file_is_thrown_away(server: str, body: bytes, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.part").write_bytes(b"x" * 500)
+    with pytest.raises(DatasetNotFound, match="checksum, so it was thrown away"):
+        fetch(card(f"{server}/{NAME}", md5_of(body)), tmp_path)
+    fetch(card(f"{server}/{NAME}", md5_of(body)), tmp_path)
+    assert (tmp_path / NAME).read_bytes() == body
+
+
+@pytest.mark.parametrize("path", ["/moved", "/slow"])
+def test_redirects_are_followed_and_slow_servers_waited_for(
+    server: str, body: bytes, tmp_path: Path, path: str
+) -> None:
+    fetch(card(server + path, md5_of(body)), tmp_path)
+    assert (tmp_path / NAME).read_bytes() == body
+    fetch(card(f"{server}/absent", md5_of(body)), tmp_path)
+    assert "/absent" not in asked

@@ -1,0 +1,182 @@
+"""A set on the disk against what its publisher states: counts, missing and surplus files, duplicates, labels."""
+
+import hashlib
+import os
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from embedkit.datasets.card import DatasetCard
+from embedkit.datasets.catalog import canonical, catalog
+from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.open import open_dataset
+from embedkit.datasets.places import data_root, locate
+from embedkit.datasets.unpacking import ARCHIVES, members
+from embedkit.errors import EmbedkitError
+
+State = Literal["ready", "partly there", "absent"]
+_SHOWN = 5
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that differs from what is stated: what, how often, and the first few."""
+
+    what: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found in a set.
+
+    Attributes:
+        name: of the set. path: its folder. images: listed; present of them.
+        splits, classes: images that are there, per split and per label of the default target.
+        stated: images per split as published.
+        findings: what differs; empty where all is as stated.
+    """
+
+    name: str
+    path: str
+    images: int
+    present: int
+    splits: dict[str, int]
+    classes: dict[str, int]
+    stated: dict[str, int]
+    findings: list[Finding] = field(default_factory=list)
+
+
+def condition(card: DatasetCard, root: Path | None = None) -> State:
+    """Return whether a set is there: with all its images, in part (or not as it should be), or not at all."""
+    if locate(card, root) is None:
+        return "absent"
+    try:
+        opened = open_dataset(card.name, root, fetch=False)
+    except EmbedkitError:
+        return "partly there"
+    whole = not opened.facts.get("missing") and len(opened) >= sum(card.counts.values())
+    return "ready" if whole else "partly there"
+
+
+def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
+    """Compare a set with what its publisher states.
+
+    Args:
+        spec, root: as in `open_dataset`; nothing is fetched.
+        contents: whether images of the same size are compared byte by byte, to find one that is there twice.
+
+    Raises:
+        EmbedkitError: as `open_dataset`, for labels or splits that don't parse too.
+    """
+    name = canonical(spec)
+    card = catalog()[name] if name else None
+    opened = open_dataset(spec, root, fetch=False)
+    there = [os.path.exists(_file(address)) for address in opened.addresses()]  # noqa: PTH110 - a Path each costs seconds
+    table = opened.table[there]
+    columns = next(iter(opened.targets.values()), ())
+    counted = table["split"].value_counts() if "split" in table else None
+    splits = {} if counted is None else {str(split): int(count) for split, count in counted.items()}
+    classes = _classes(table, columns)
+    stated = card.counts if card else {}
+    findings = [*_missing(opened, there), *_differing(stated, splits, len(table)), *_noted(opened.facts)]
+    findings += _unpacked(opened.root)
+    if contents:
+        findings += _twice(opened, there, columns)
+    return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
+
+
+def _file(address: str) -> str:
+    from embedkit.images import split_address
+
+    return split_address(address).path
+
+
+def _classes(table: Any, columns: tuple[str, ...]) -> dict[str, int]:
+    if len(columns) == 1:
+        counts = table[columns[0]].value_counts().to_dict()
+        unlabelled = int(table[columns[0]].isna().sum())
+        return {str(label): int(count) for label, count in counts.items()} | (
+            {"(none)": unlabelled} if unlabelled else {}
+        )
+    return {column: int(table[column].sum()) for column in columns}
+
+
+def _missing(opened: ImageSet, there: list[bool]) -> list[Finding]:
+    paths = [path for path, found in zip(opened.table["path"], there, strict=True) if not found]
+    return [Finding("images listed but not there", len(paths), tuple(paths[:_SHOWN]))] if paths else []
+
+
+def _differing(stated: dict[str, int], splits: dict[str, int], present: int) -> list[Finding]:
+    found = {"all": present, **splits}
+    return [
+        Finding(f"images of {split}: {found.get(split, 0):,} of {count:,} stated", abs(count - found.get(split, 0)))
+        for split, count in stated.items()
+        if found.get(split, 0) != count
+    ]
+
+
+def _noted(facts: dict[str, Any]) -> list[Finding]:
+    words = {
+        "unlisted": "images beside the listed ones, which are in no list",
+        "other_images": "images that are none of the set's (masks and the like)",
+        "in_split_lists_only": "images that only the split files name",
+    }
+    found = [Finding(text, facts[name]) for name, text in words.items() if facts.get(name)]
+    absent = facts.get("absent_files", ())
+    return [*found, Finding("files of the set not there", len(absent), tuple(absent[:_SHOWN]))] if absent else found
+
+
+def _unpacked(root: Path) -> list[Finding]:
+    """Return the archives beside the images of which only a part was unpacked."""
+    findings = []
+    for archive in sorted(path for path in root.iterdir() if path.name.lower().endswith(ARCHIVES)):
+        inside = members(archive)
+        # An archive may be unpacked into a folder of its own name.
+        tops = (root, root / archive.name.split(".")[0])
+        lacking = min(([name for name in inside if not (top / name).exists()] for top in tops), key=len)
+        if 0 < len(lacking) < len(inside):
+            findings.append(Finding(f"files of {archive.name} not unpacked", len(lacking), tuple(lacking[:_SHOWN])))
+    return findings
+
+
+def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> list[Finding]:
+    """Return images with the same bytes, and those of them whose labels differ."""
+    table = opened.table
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for row, (address, found) in enumerate(zip(opened.addresses(), there, strict=True)):
+        if found and _file(address) == address:
+            by_size[os.stat(address).st_size].append(row)  # noqa: PTH116
+    same: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for size, rows in by_size.items():
+        for row in rows if len(rows) > 1 else ():
+            same[size, _digest(os.path.join(opened.root, table["path"][row]))].append(row)  # noqa: PTH118
+    sets = [rows for rows in same.values() if len(rows) > 1]
+    labels = list(columns)
+    torn = [rows for rows in sets if labels and len(table.loc[rows, labels].drop_duplicates()) > 1]
+    split = [rows for rows in sets if "split" in table and table.loc[rows, "split"].nunique() > 1]
+    kinds = {
+        "images that are there twice or more": sets,
+        "images that are there under different labels": torn,
+        "images that are in more than one split": split,
+    }
+    return [
+        Finding(what, len(found), tuple(" = ".join(table["path"][rows]) for rows in found[:_SHOWN]))
+        for what, found in kinds.items()
+        if found
+    ]
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as stream:  # noqa: PTH123
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def describe(card: DatasetCard, root: Path | None = None) -> str:
+    """Return how to get a set that can't be fetched, and where its files go."""
+    where = data_root(root) / card.name
+    account = "needs a login or an agreement" if card.login else "no login needed"
+    return f"{card.get} ({account}; licence: {card.licence}; homepage: {card.homepage}) Put the files in {where}."

@@ -1,0 +1,78 @@
+"""Unpacking an archive of a set: whole or not at all, and never outside its folder."""
+
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from embedkit.errors import EmbedkitError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def unpack(archive: Path, folder: Path) -> int:
+    """Unpack a zip or tar file into `folder`; what is there already is kept unless the archive has it too.
+
+    Returns:
+        How many files it had.
+
+    Raises:
+        EmbedkitError: it is no archive, damaged, or has members that would leave the folder; nothing is unpacked.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
+        try:
+            _extract(archive, Path(name))
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+            raise EmbedkitError(f"{archive} can't be unpacked ({_first_line(error)}): download it again.") from error
+        files = [path for path in sorted(Path(name).rglob("*")) if path.is_file()]
+        for path in files:
+            target = folder / path.relative_to(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    return len(files)
+
+
+def members(archive: Path) -> list[str]:
+    """Return the files of an archive, relative to where it is unpacked.
+
+    Raises:
+        EmbedkitError: it is no archive, or damaged.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                return [item.filename for item in zipped.infolist() if not item.is_dir()]
+        with tarfile.open(archive) as tarred:
+            return [item.name for item in tarred if item.isfile()]
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise EmbedkitError(f"{archive} is no whole archive ({_first_line(error)}): download it again.") from error
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            _refuse_outside(archive, zipped.namelist())
+            if damaged := zipped.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+            zipped.extractall(folder)
+        return
+    with tarfile.open(archive) as tarred:
+        _refuse_outside(archive, tarred.getnames())
+        tarred.extractall(folder, filter="data")
+
+
+def _refuse_outside(archive: Path, names: Iterable[str]) -> None:
+    for name in names:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise EmbedkitError(
+                f"{archive} has the member '{name}', which would leave the folder: nothing was unpacked. "
+                "This is no archive of a publisher; get it from the homepage."
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
