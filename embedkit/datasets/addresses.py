@@ -39,9 +39,14 @@ def inside(base: Path, written: str) -> str | None:
     return whole.removeprefix(top) if whole.startswith(top) else None
 
 
+def multi_frame(path: str) -> bool:
+    """Return whether a file is of a format that may hold several images."""
+    return suffix(path) in _MULTI_FRAME
+
+
 def frames(root: Path, path: str) -> list[str]:
     """Return the addresses in one file: the file itself, or each frame of a file that has several."""
-    if suffix(path) not in _MULTI_FRAME or file_of(path) != path:
+    if not multi_frame(path) or file_of(path) != path:
         return [path]
     try:
         count = images.frame_count(str(root / path))

@@ -36,10 +36,13 @@ def fetch(card: DatasetCard, folder: Path, progress: Progress | None = None) -> 
             if _md5(folder / file.name) != file.md5:
                 _retrieve(file, folder, progress or (lambda here, total: None))
         except (OSError, ValueError, http.client.HTTPException) as error:
-            # Of a failed first attempt not even the folder should stay.
+            # Of a failed first attempt that brought nothing not even the folder should stay.
+            part = folder / f"{file.name}.part"
             with contextlib.suppress(OSError):
+                if not _size(part):
+                    part.unlink(missing_ok=True)
                 folder.rmdir()
-            raise _by_hand(card, file, folder, _reason(error, folder / f"{file.name}.part")) from error
+            raise _by_hand(card, file, folder, _reason(error, part)) from error
 
 
 def _retrieve(file: OpenFile, folder: Path, progress: Progress) -> None:

@@ -25,7 +25,8 @@ def footprint(scheme: str, path: Path | str, root: Path | None = None) -> str | 
     """Return the footprint of a set, or None where it has none: files that are absent or changed just now.
 
     Args:
-        scheme: ``folder``, ``csv``, or empty for a set of the catalog. path: what is written behind it, or the name.
+        scheme: ``folder``, ``csv``, ``npz``, ``dicom``, or empty for a set of the catalog.
+        path: what is written behind it, or the name.
         root: as in `open_dataset`.
     """
     try:
@@ -42,6 +43,8 @@ def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | Non
         listed = [inside(base, cell) for cell in read_column(Path(path), "path")]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
+    if scheme == "npz":
+        return str(Path(path).parent), [str(path)]
     place = Path(path) if scheme else locate(catalog()[canonical(str(path)) or ""], root)
     if place is None:
         return None, ()

@@ -1,4 +1,4 @@
-"""What a user writes -> an `ImageSet`: a name of the catalog, ``folder:PATH`` or ``csv:PATH``."""
+"""What a user writes -> an `ImageSet`: a name of the catalog, or a scheme such as ``folder:`` and a path."""
 
 import hashlib
 import os
@@ -15,14 +15,15 @@ from embedkit.datasets.layouts import reader
 from embedkit.datasets.places import absolute, data_root, locate, not_found
 from embedkit.errors import EmbedkitError, unknown_name
 
-_OWN = ("folder", "csv")
+_OWN = ("folder", "csv", "npz", "dicom")
 
 
 def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> ImageSet:
     """Open a data set without reading a pixel.
 
     Args:
-        spec: a name of the catalog, ``folder:PATH`` or ``csv:PATH``.
+        spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST) or
+            ``dicom:PATH``.
         root: for a name, the folder of all sets (default EMBEDKIT_DATA, else ./data); for ``csv:``, what its paths
             are relative to (default the folder of the CSV).
         fetch: whether a set that is absent and open to all may be fetched.
@@ -40,6 +41,14 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
         from embedkit.datasets.layouts.folder import read_folder
 
         return _image_set(name, path, read_folder(path), {})
+    if scheme == "dicom":
+        from embedkit.datasets.layouts.dicom import read_dicom
+
+        return _image_set(name, path, read_dicom(path), {})
+    if scheme == "npz":
+        from embedkit.datasets.layouts.medmnist import read_npz
+
+        return _image_set(name, path.parent, read_npz(path), {})
     from embedkit.datasets.layouts.table import read_csv
 
     base = absolute(root) if root else path.parent
@@ -57,7 +66,7 @@ def dataset_name(spec: str) -> str:
         return _card(spec).name
     scheme, path = own
     path = path.resolve()
-    slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme == "csv" else path.name).lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme in ("csv", "npz") else path.name).lower()).strip("-")
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
     return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
 
@@ -91,7 +100,7 @@ def _own(spec: str) -> tuple[str, Path] | None:
 def _card(spec: str) -> DatasetCard:
     name = canonical(spec)
     if name is None:
-        also = "`embedkit datasets` lists all names; your own images are folder:PATH or csv:PATH."
+        also = "`embedkit datasets` lists all names; your own images are folder:PATH, csv:PATH, npz:PATH or dicom:PATH."
         raise unknown_name("dataset", spec, catalog(), also)
     return catalog()[name]
 

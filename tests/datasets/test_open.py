@@ -12,10 +12,11 @@ from tests.datasets.making import image, write
 from tests.datasets.making import images as make
 
 
-def test_every_layout_module_is_a_reader() -> None:
+def test_every_module_of_layouts_reads_something() -> None:
     assert set(LAYOUTS) == {
         "cbis_ddsm",
         "described",
+        "dicom",
         "folder",
         "medmnist",
         "mini_mias",

@@ -1,5 +1,6 @@
 """Class folders, with or without train, val and test above them; ``folder:PATH`` and any set laid out so."""
 
+import posixpath
 from collections import defaultdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.datasets.addresses import frames, inside
+from embedkit.datasets.addresses import frames, inside, multi_frame
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.contents import Contents
 from embedkit.datasets.errors import DatasetNotFound
@@ -39,27 +40,40 @@ def read_folder(place: Path) -> Contents:
     found = walk(place)
     if not found.files:
         raise _no_images(place, found)
-    parts, by_split = _by_split(place, [tuple(file.split("/")) for file in found.files])
+    # All that a path tells is told by its folder, and a million images lie in few of them.
+    folders = [posixpath.dirname(file) for file in found.files]
+    distinct = list(dict.fromkeys(folders))
+    parts, by_split = _by_split(place, [(*filter(None, folder.split("/")), "") for folder in distinct])
     below = 1 if by_split else 0
-    labels = [path[below] if len(path) > below + 1 else np.nan for path in parts]
-    columns = {"path": found.files, "label": labels}
+    known = dict(zip(distinct, parts, strict=True))
+    labels = {folder: path[below] if len(path) > below + 1 else np.nan for folder, path in known.items()}
+    columns: dict[str, list[Any]] = {"path": found.files, "label": [labels[folder] for folder in folders]}
     facts: dict[str, Any] = {"skipped": Walk(skipped=[path for path in found.skipped if path != GROUPS]).facts()}
     if by_split:
-        columns["split"] = [SPLITS[path[0].lower()] for path in parts]
+        splits = {folder: SPLITS[path[0].lower()] for folder, path in known.items()}
+        columns["split"] = [splits[folder] for folder in folders]
     if (place / GROUPS).is_file():
         columns["group"] = _listed_groups(place, found.files)
         facts["group"] = f"from {GROUPS}"
     elif _has_patients(parts, below):
-        columns["group"] = [path[below + 1] for path in parts]
+        patients = {folder: path[below + 1] for folder, path in known.items()}
+        columns["group"] = [patients[folder] for folder in folders]
         facts["group"] = "the folder between class and image"
-    table = pd.DataFrame(columns)
-    addresses = [frames(place, file) for file in found.files]
-    table = table.loc[table.index.repeat([len(several) for several in addresses])].reset_index(drop=True)
-    table["path"] = [address for several in addresses for address in several]
+    table = _expanded(place, pd.DataFrame(columns))
     table.insert(0, "id", table["path"])
     if table["label"].isna().all():
         return Contents(table.drop(columns="label"), {}, facts)
     return Contents(table, {"label": ("label",)}, facts)
+
+
+def _expanded(place: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per frame of the files that have several."""
+    several = {row: frames(place, file) for row, file in enumerate(table["path"]) if multi_frame(file)}
+    if not several:
+        return table
+    counts = [len(several.get(row, (file,))) for row, file in enumerate(table["path"])]
+    paths = [address for row, file in enumerate(table["path"]) for address in several.get(row, (file,))]
+    return table.loc[table.index.repeat(counts)].reset_index(drop=True).assign(path=paths)
 
 
 def _check_folder(place: Path) -> None:

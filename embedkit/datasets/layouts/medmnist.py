@@ -35,6 +35,49 @@ def read(card: DatasetCard, place: Path) -> Contents:
     return Contents(pd.concat(tables, ignore_index=True), facts=facts)
 
 
+def read_npz(file: Path) -> Contents:
+    """Read a user's own npz in this layout: arrays SPLIT_images and SPLIT_labels of numbers, any of the splits.
+
+    Labels of one column are classes, named by their numbers; of several columns they are the 0/1 flags label_0 and on.
+
+    Raises:
+        EmbedkitError: the file is absent, damaged, or has no such arrays.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            tables = [_own_split(archive, split, file.name) for split in _splits(archive)]
+    except (OSError, EOFError, KeyError, MemoryError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise EmbedkitError(f"{file} is no npz in the layout of MedMNIST: {error}.") from error
+    table = pd.concat(tables, ignore_index=True)
+    flags = tuple(str(name) for name in table if str(name).startswith("label_"))
+    return Contents(table, {"labels": flags} if flags else {"label": ("label",)})
+
+
+def _splits(archive: zipfile.ZipFile) -> list[str]:
+    held = set(archive.namelist())
+    splits = [split for split in _SPLITS if {f"{split}_images.npy", f"{split}_labels.npy"} <= held]
+    if not splits:
+        raise ValueError(f"it holds {', '.join(sorted(held)) or 'nothing'}, no train_images and train_labels")
+    return splits
+
+
+def _own_split(archive: zipfile.ZipFile, split: str, file: str) -> pd.DataFrame:
+    count = _shape(archive, f"{split}_images.npy")[0]
+    with archive.open(f"{split}_labels.npy") as stream:
+        labels = np.lib.format.read_array(stream, allow_pickle=False).reshape(count, -1)
+    if labels.dtype.kind not in "iu" or (labels.shape[1] > 1 and labels.max(initial=0) > 1):
+        raise ValueError(f"{split}_labels of type {labels.dtype} are neither numbers of classes nor 0/1 flags")
+    numbers = range(count)
+    table = pd.DataFrame(
+        {"id": [f"{split}-{n}" for n in numbers], "path": [f"{file}#{split}_images[{n}]" for n in numbers]}
+    )
+    if labels.shape[1] == 1:
+        table["label"] = [str(number) for number in labels[:, 0]]
+    else:
+        table = table.assign(**{f"label_{n}": labels[:, n].astype("int64") for n in range(labels.shape[1])})
+    return table.assign(split=split)
+
+
 def _split(archive: zipfile.ZipFile, split: str, card: DatasetCard, file: str) -> pd.DataFrame:
     images = f"{split}_images"
     shape = _shape(archive, f"{images}.npy")
