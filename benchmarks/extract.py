@@ -56,7 +56,7 @@ def plain_script(addresses: list[str], job: Any) -> tuple[float, np.ndarray]:
 def forward_alone(n: int, job: Any) -> float:
     """Return images/s of the encoder on pixels that are in memory already."""
     encoder = job.load()
-    batch = np.random.default_rng(0).integers(0, 256, (32, *[job.preprocessing.size] * 2, 3), dtype=np.uint8)
+    batch = np.random.default_rng(0).integers(0, 256, (32, *job.preprocessing.shape), dtype=np.uint8)
     encoder.encode(batch)
     begun = time.perf_counter()
     for _ in range(max(1, n // 32)):

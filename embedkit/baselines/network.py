@@ -30,7 +30,7 @@ def card_of(arch: str) -> EncoderCard:
 
 def whole_image(card: EncoderCard, size: int) -> Preprocessing:
     """Return the preprocessing: all of the image squashed into a square, so that nothing at its border is lost."""
-    return replace(card.preprocessing, size=size, resize=size, resize_mode="squash")
+    return replace(card.preprocessing, size=size, resize=size, resize_mode="squash", width=None)
 
 
 def build(card: EncoderCard, classes: int, weights: Path | None, size: int, seed: int) -> "nn.Module":

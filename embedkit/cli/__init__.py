@@ -14,7 +14,7 @@ _STOPPED = 130
 def _app() -> "typer.Typer":
     import typer
 
-    from embedkit.cli import baseline, cache, catalogs, demo, doctor, extract, probe, sets
+    from embedkit.cli import baseline, cache, demo, doctor, extract, models, probe, root, sets
 
     app = typer.Typer(
         name="embedkit",
@@ -25,11 +25,11 @@ def _app() -> "typer.Typer":
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(catalogs.root)
+    app.callback()(root.root)
     app.command("extract")(extract.extract)
     app.command("probe")(probe.probe)
     app.command("show")(probe.show)
-    app.command("models")(catalogs.models)
+    app.add_typer(models.app, name="models")
     app.add_typer(sets.app, name="datasets")
     app.add_typer(baseline.app, name="baseline")
     app.add_typer(cache.app, name="cache")

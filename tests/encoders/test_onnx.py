@@ -52,7 +52,7 @@ def directly(path, batch):
 def test_same_vectors_as_onnxruntime(tmp_path, noise):
     path = graph(tmp_path / "net.onnx")
     encoder = open_it(path)
-    assert (encoder.size, encoder.dim) == (224, 5)
+    assert (encoder.shape, encoder.dim) == ((224, 224, 3), 5)
     vectors = encoder.encode(noise(3, 224))
     assert vectors.dtype == np.float32
     assert np.allclose(vectors, directly(path, noise(3, 224)), atol=1e-5)
@@ -67,7 +67,7 @@ def test_maps_are_averaged_over_space(tmp_path, noise):
 def test_a_fixed_number_of_images_is_filled_up(tmp_path, noise, rows):
     path, fixed = graph(tmp_path / "net.onnx"), graph(tmp_path / "fixed.onnx", shape=(rows, 3, 96, 96))
     encoder = open_it(fixed)
-    assert encoder.size == 96
+    assert encoder.shape == (96, 96, 3)
     assert np.allclose(encoder.encode(noise(5, 96)), directly(path, noise(5, 96)), atol=1e-5)
 
 

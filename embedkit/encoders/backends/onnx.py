@@ -40,7 +40,11 @@ def runner(card: EncoderCard, path: Path, precision: str, device: str) -> "Run":
     std = np.array(card.preprocessing.std, np.float32).reshape(1, 3, 1, 1)
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        images = (batch.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
+        images = batch.transpose(0, 3, 1, 2).astype(np.float32)
+        if card.preprocessing.stretch:
+            images -= images.min((1, 2, 3), keepdims=True)
+            images *= 255 / images.max((1, 2, 3), keepdims=True).clip(min=1)
+        images = ((images / 255 - mean) / std).astype(np.float32, copy=False)
         step = rows or len(images)
         # A graph exported for a fixed number of images gets that many; the surplus is cut off again.
         padded = np.pad(images, ((0, -len(images) % step), (0, 0), (0, 0), (0, 0)))

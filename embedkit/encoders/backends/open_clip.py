@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from embedkit.encoders import checkpoint
 from embedkit.encoders.card import EncoderCard
-from embedkit.encoders.fit import load_strictly, misfit, seems
-from embedkit.errors import EmbedkitError
+from embedkit.encoders.fit import Misfit, load_strictly, misfit, seems
+from embedkit.encoders.keys import RENAMINGS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,18 +22,29 @@ def build(card: EncoderCard, path: Path) -> "nn.Module":
     Raises:
         EmbedkitError: the file cannot be read safely, or does not fit.
     """
-    state = checkpoint.load(path)
-    tower = image_tower(card.architecture, card.vision)
+    return assemble(card, checkpoint.load(path), path)
+
+
+def assemble(card: EncoderCard, state: "dict[str, Tensor]", path: Path) -> "nn.Module":
+    """Return the image tower with these tensors, which ``path`` names in messages."""
+    if card.keys:
+        state = RENAMINGS[card.keys](state)
+    tower = empty(card)
     if hasattr(tower, "trunk"):
         state = _convert(tower, state, card, path)
     body = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     if not body:
-        raise EmbedkitError(
+        raise Misfit(
             f"the file {path} does not fit {card.name}: it has no image tower of open_clip "
             f"(tensors named {PREFIX}…). {seems(state)}"
         )
     load_strictly(tower, body, card.name, path)
     return tower
+
+
+def empty(card: EncoderCard) -> "nn.Module":
+    """Return the image tower with random weights."""
+    return image_tower(card.architecture, card.vision)
 
 
 def image_tower(architecture: str, vision: Mapping[str, Any] | None) -> "nn.Module":

@@ -1,13 +1,14 @@
 """Models of timm, without their classifier."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedkit.encoders import checkpoint
 from embedkit.encoders.card import EncoderCard
-from embedkit.encoders.fit import misfit, seems
-from embedkit.errors import EmbedkitError
+from embedkit.encoders.fit import Misfit, misfit, seems
+from embedkit.encoders.keys import RENAMINGS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,13 +18,19 @@ def build(card: EncoderCard, path: Path) -> "nn.Module":
     """Return the model with the weights of a file, ending in the pooled features.
 
     Raises:
-        EmbedkitError: the file cannot be read safely, or does not fit.
+        EmbedkitError: the file cannot be read safely, or does not fit (a `Misfit`).
     """
+    return assemble(card, checkpoint.load(path), path)
+
+
+def assemble(card: EncoderCard, state: "dict[str, Tensor]", path: Path) -> "nn.Module":
+    """Return the model with these tensors, which ``path`` names in messages."""
     import timm
 
-    state = checkpoint.load(path)
     if card.keys == "by-order":
         state = _rename_by_order(card, state, path)
+    elif card.keys:
+        state = RENAMINGS[card.keys](state)
     model = _create(card, state, timm.get_pretrained_cfg(card.architecture), path)
     # The pretrained configuration keeps the state dict, a second copy of every weight.
     model.pretrained_cfg.pop("state_dict")
@@ -32,6 +39,24 @@ def build(card: EncoderCard, path: Path) -> "nn.Module":
         PATCHES[card.patch](model)
     tower: nn.Module = model
     return tower
+
+
+def empty(card: EncoderCard) -> "nn.Module":
+    """Return the model with random weights, ending in the pooled features."""
+    import timm
+
+    model: nn.Module = timm.create_model(card.architecture, num_classes=0, **_how(card))
+    return model
+
+
+def _how(card: EncoderCard) -> dict[str, Any]:
+    """Return the arguments of the architecture, besides its name."""
+    import timm
+
+    known: Any = timm.get_pretrained_cfg(card.architecture)
+    size = card.preprocessing.size
+    image: dict[str, Any] = {"img_size": size} if known.fixed_input_size and known.input_size[-1] != size else {}
+    return image | dict(card.vision or {})
 
 
 def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Path) -> Any:
@@ -44,8 +69,6 @@ def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Pat
 
     heads = (known.classifier,) if isinstance(known.classifier, str) else known.classifier or ()
     classes = next((len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state), 0)
-    size = card.preprocessing.size
-    image: dict[str, Any] = {"img_size": size} if known.fixed_input_size and known.input_size[-1] != size else {}
     overlay = {
         "state_dict": state,
         "num_classes": classes,
@@ -57,7 +80,7 @@ def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Pat
     }
     try:
         return timm.create_model(
-            card.architecture, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes, **image
+            card.architecture, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=classes, **_how(card)
         )
     except (RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
         # timm's renaming expects a model of the same family and fails in many ways on another.
@@ -74,7 +97,7 @@ def _rename_by_order(card: EncoderCard, state: "dict[str, Tensor]", path: Path) 
     if any(name in wanted for name in state):
         return state
     if [value.shape for value in state.values()] != [value.shape for value in wanted.values()]:
-        raise EmbedkitError(
+        raise Misfit(
             f"the file {path} does not fit {card.name}: its {len(state)} tensors are not those of timm's "
             f"{card.architecture} in the same order. {seems(state)}"
         )
@@ -88,4 +111,26 @@ def _stride_in_first_conv(model: Any) -> None:
         stage[0].conv2.stride = (1, 1)
 
 
-PATCHES: dict[str, Callable[[Any], None]] = {"stride-in-first-conv": _stride_in_first_conv}
+def _pad_as_for_456(model: Any) -> None:
+    """efficientnet_pytorch pads a B5 for images of 456 pixels, whatever their size; timm pads for the size at hand."""
+    from timm.layers.conv2d_same import Conv2dSame
+    from torch import nn
+
+    side = 456
+    for name, module in list(model.named_modules()):
+        if isinstance(module, Conv2dSame):
+            kernel, stride = module.kernel_size[0], module.stride[0]
+            after = math.ceil(side / stride)
+            total = max((after - 1) * stride + kernel - side, 0)
+            side = after
+            plain = nn.Conv2d(module.in_channels, module.out_channels, kernel, stride, groups=module.groups, bias=False)
+            plain.weight = module.weight
+            before = total // 2
+            pad = nn.ZeroPad2d((before, total - before, before, total - before))
+            model.set_submodule(name, nn.Sequential(pad, plain))
+
+
+PATCHES: dict[str, Callable[[Any], None]] = {
+    "pad-as-for-456": _pad_as_for_456,
+    "stride-in-first-conv": _stride_in_first_conv,
+}

@@ -29,7 +29,7 @@ def check_device(device: str) -> None:
 
 
 def runner(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> "Run":
-    """Return the function that embeds a batch, (n, size, size, 3) uint8 to (n, dim) float32."""
+    """Return the function that embeds a batch, (n, *shape) uint8 to (n, dim) float32."""
     import torch
 
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -48,6 +48,10 @@ def runner(model: "nn.Module", preprocessing: Preprocessing, precision: str, dev
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), exact if on_gpu else nullcontext():
             images = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+            if preprocessing.stretch:
+                images -= images.amin((1, 2, 3), keepdim=True)
+                # An image of one value is all 0, not a division by nothing.
+                images *= 255 / images.amax((1, 2, 3), keepdim=True).clamp(min=1)
             output = model(images.div_(255).sub_(mean).div_(std).to(dtype))
             # A CoCa tower gives its tokens too, after the pooled vector.
             vectors = output[0] if isinstance(output, tuple) else output

@@ -8,7 +8,7 @@ from embedkit.encoders.card import EncoderCard
 from embedkit.encoders.fit import load_strictly
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def build(card: EncoderCard, path: Path) -> "nn.Module":
@@ -17,11 +17,20 @@ def build(card: EncoderCard, path: Path) -> "nn.Module":
     Raises:
         EmbedkitError: the file cannot be read safely, or does not fit.
     """
-    state = checkpoint.load(path)
+    return assemble(card, checkpoint.load(path), path)
+
+
+def assemble(card: EncoderCard, state: "dict[str, Tensor]", path: Path) -> "nn.Module":
+    """Return the model with these tensors, which ``path`` names in messages."""
     model, head = headless(card.architecture)
     body = {name: value for name, value in state.items() if not name.startswith(f"{head}.")}
     load_strictly(model, body, card.name, path)
     return model
+
+
+def empty(card: EncoderCard) -> "nn.Module":
+    """Return the model with random weights, ending in what its last linear layer would see."""
+    return headless(card.architecture)[0]
 
 
 def headless(architecture: str) -> "tuple[nn.Module, str]":
