@@ -12,7 +12,43 @@ def test_models(embedkit: Run, weights_root: Path) -> None:
     assert rows["resnet50-v1"]["weights"] == str(weights_root / "resnet50-v1.safetensors")
     assert rows["clip-vit-b16"]["dim"] == 512
     assert all(row["licence"] and row["trained_on"] and row["parameters"] for row in rows.values())
+    assert rows["medsiglip"]["access"].startswith("gated")
     assert "resnet50-v1" in embedkit("models").out
+
+
+def test_models_check_of_a_file_that_fits(embedkit: Run, weights_root: Path) -> None:
+    file = weights_root / "vit-ti16.safetensors"
+    done = embedkit("models", "check", "vit-ti16", file)
+    assert done.status == 0
+    assert f"{file} fits vit-ti16" in done.out
+    [found] = embedkit("models", "check", "vit-ti16", file, "--json").results
+    assert (found["fits"], found["missing"], found["surplus"], found["misshapen"]) == (True, [], [], [])
+
+
+def test_models_check_of_a_file_that_does_not(embedkit: Run, weights_root: Path) -> None:
+    file = weights_root / "vit-ti16.safetensors"
+    done = embedkit("models", "check", "vit-b16", file)
+    assert done.status == 2
+    assert "does not fit vit-b16" in done.out
+    assert "cls_token" in done.out
+    assert "1 x 1 x 192" in done.out
+    assert "It fits: vit-ti16." in done.out
+    done = embedkit("models", "check", "vit-b16", file, "--json")
+    assert done.status == 2
+    [found] = done.results
+    assert found["others"] == ["vit-ti16"]
+    assert {"tensor": "cls_token", "found": [1, 1, 192], "wanted": [1, 1, 768]} in found["misshapen"]
+
+
+def test_models_check_says_what_cannot_be_checked(embedkit: Run, place: Path) -> None:
+    (place / "w.pt").write_bytes(b"\x80\x04K\x01.")
+    for name, message in (("resnet18", "plain pickle"), ("resnet81", "resnet18"), ("timm:nothing", "timm model")):
+        done = embedkit("models", "check", name, "w.pt")
+        assert (done.status, done.out) == (2, "")
+        assert message in done.err
+    done = embedkit("models", "check", "resnet18", "none.pt")
+    assert done.status == 2
+    assert "No such file" in done.err
 
 
 def test_datasets(embedkit: Run, data_root: Path) -> None:

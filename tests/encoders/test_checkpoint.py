@@ -1,5 +1,9 @@
+import argparse
 import io
 import pickle
+import shlex
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -58,6 +62,11 @@ def test_floats_come_back_as_float32_and_whole_numbers_as_they_are(tmp_path, dty
         {f"module.{key}": value for key, value in STATE.items()},
         {"state_dict": {f"module.{key}": value for key, value in STATE.items()}},
         {"state_dict": {"model": STATE}},
+        {f"_orig_mod.{key}": value for key, value in STATE.items()},
+        {f"model.module.{key}": value for key, value in STATE.items()},
+        {"model": STATE, "args": argparse.Namespace(lr=0.1, output="runs")},
+        {"state_dict": {f"module.backbone.{key}": value for key, value in STATE.items()}},
+        {"head.weight": torch.zeros(1)} | {f"backbone.{key}": value for key, value in STATE.items()},
     ],
 )
 def test_wrappings_are_taken_off(tmp_path, content):
@@ -89,6 +98,41 @@ def test_a_pickle_inside_a_torch_file_is_not_executed(tmp_path, new_format):
     assert not target.exists()
     torch.load(path, weights_only=False)
     assert target.read_text() == "executed", "the payload must be one that works"
+
+
+def test_a_pickle_inside_the_settings_is_not_executed(tmp_path):
+    target = tmp_path / "executed"
+    path = saved(tmp_path / "w.pt", {"model": STATE, "args": argparse.Namespace(x=Payload(target))})
+    with pytest.raises(EmbedkitError, match="never executes a pickle"):
+        checkpoint.load(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_conversion_that_is_suggested_works(tmp_path, whole):
+    model = torch.nn.Linear(2, 2)
+    path = saved(tmp_path / "w.pt", model if whole else {"model": model.state_dict(), "best": np.float64(1)})
+    with pytest.raises(EmbedkitError) as refused:
+        checkpoint.load(path)
+    command = str(refused.value).split("trust it: python ")[1]
+    command = command.replace("'IN'", repr(str(path))).replace("'OUT.", f"'{tmp_path}/OUT.")
+    subprocess.run([sys.executable, *shlex.split(command)], check=True)
+    state = checkpoint.load(tmp_path / "OUT.safetensors")
+    assert torch.equal(state["weight"], model.weight)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_an_outline_is_the_file_without_its_numbers(tmp_path, name):
+    state = {"a": torch.ones(2, 3).half(), "b": torch.ones(4).bfloat16(), "n": torch.tensor(7), "e": torch.ones(0, 5)}
+    if name == "w.pt":
+        saved(tmp_path / name, {"model": state})
+    else:
+        save_file(state, tmp_path / name)
+    outline, whole = checkpoint.outline(tmp_path / name), checkpoint.load(tmp_path / name)
+    assert {key: (value.shape, value.dtype) for key, value in outline.items()} == {
+        key: (value.shape, value.dtype) for key, value in whole.items()
+    }
+    assert {value.device.type for value in outline.values()} == {"meta"}
 
 
 def test_a_torchscript_archive_is_refused(tmp_path):
@@ -176,8 +220,9 @@ def test_a_cut_file_is_never_read(tmp_path_factory, data, kind):
     cut = data.draw(st.integers(0, len(whole) - 1))
     path = tmp_path_factory.mktemp("cut") / "w.pt"
     path.write_bytes(whole[:cut])
-    with pytest.raises(EmbedkitError):
-        checkpoint.load(path)
+    for read in (checkpoint.load, checkpoint.outline):
+        with pytest.raises(EmbedkitError):
+            read(path)
 
 
 @settings(max_examples=150, deadline=None)

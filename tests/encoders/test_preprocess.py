@@ -100,6 +100,24 @@ def test_any_shape_is_what_torchvision_gives(shape, size, resize, mode, interpol
     assert np.array_equal(ours, np.asarray(reference(Image.fromarray(picture(*shape)))))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_oblong_is_what_torchvision_squashes(shape):
+    from torchvision.transforms import InterpolationMode, Resize
+
+    card = encoders.resolve("mammo-clip").preprocessing
+    ours = card.apply(picture(*shape))
+    assert ours.shape == card.shape == (1520, 912, 3)
+    wanted = Resize((1520, 912), InterpolationMode.BILINEAR)(Image.fromarray(picture(*shape)))
+    assert np.array_equal(ours, np.asarray(wanted))
+
+
+def test_an_oblong_is_read_and_described_without_loss():
+    table = {**PLAIN, "resize": 224, "resize_mode": "squash", "width": 100, "stretch": True}
+    assert Preprocessing.from_table(table, "here").describe() == table
+    plain = Preprocessing.from_table({**PLAIN, "stretch": False}, "here")
+    assert plain.describe() == PLAIN
+
+
 def test_the_table_is_read_and_described_without_loss():
     preprocessing = Preprocessing.from_table(PLAIN, "here")
     assert preprocessing.describe() == PLAIN
@@ -118,6 +136,10 @@ def test_the_table_is_read_and_described_without_loss():
         ({"mean": "0.5"}, "three numbers"),
         ({"std": [0.5, 0.0, 0.5]}, "above 0"),
         ({"crop": 1}, "look at crop"),
+        ({"width": 0}, "width"),
+        ({"width": 100}, "resize_mode must be squash"),
+        ({"width": 100, "resize_mode": "squash"}, "resize its size"),
+        ({"stretch": 1}, "true or false"),
     ],
 )
 def test_an_impossible_table_is_refused(change, named):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedkit.encoders import checkpoint
 from embedkit.encoders.card import EncoderCard
-from embedkit.encoders.fit import Misfit, misfit, seems
+from embedkit.encoders.fit import Differences, Misfit, misfit, seems
 from embedkit.encoders.keys import RENAMINGS
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Pat
     file has (none if it has no classifier); its classifier is cut off afterwards.
     """
     import timm
+    import torch
 
     heads = (known.classifier,) if isinstance(known.classifier, str) else known.classifier or ()
     classes = next((len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state), 0)
@@ -84,7 +85,13 @@ def _create(card: EncoderCard, state: "dict[str, Tensor]", known: Any, path: Pat
         )
     except (RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:
         # timm's renaming expects a model of the same family and fails in many ways on another.
-        raise misfit(card.name, path, state, str(error) or type(error).__name__) from error
+        failure = misfit(card.name, path, state, str(error) or type(error).__name__)
+        if not failure.differences:
+            # timm gave up before torch compared the names.
+            body = {name: value for name, value in state.items() if name.rpartition(".")[0] not in heads}
+            with torch.device("meta"):
+                failure.differences = Differences.between(body, empty(card).state_dict())
+        raise failure from error
 
 
 def _rename_by_order(card: EncoderCard, state: "dict[str, Tensor]", path: Path) -> "dict[str, Tensor]":
