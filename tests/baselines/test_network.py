@@ -75,7 +75,7 @@ def test_weights_give_the_features_of_the_frozen_encoder_and_a_new_classifier(ch
     card = network.card_of(ARCH)
     built = network.build(card, 4, checkpoint, card.preprocessing.size, 0).eval()
     encoder = load_encoder(card, Weights(checkpoint, "given"), "fp32", "cpu")
-    batch = np.random.default_rng(0).integers(0, 256, (2, encoder.size, encoder.size, 3), dtype=np.uint8)
+    batch = np.random.default_rng(0).integers(0, 256, (2, *encoder.shape), dtype=np.uint8)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (card.preprocessing.mean, card.preprocessing.std))
     images = (torch.from_numpy(batch).permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.inference_mode():

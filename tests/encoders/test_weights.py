@@ -198,6 +198,15 @@ def test_looking_imports_no_torch(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_message_says_what_no_program_can_do(machine):
+    with pytest.raises(WeightsNotFound) as missing:
+        find_weights(encoders.resolve("xrv-densenet121"), fetch=False)
+    assert "torchxrayvision installed" in str(missing.value)
+    assert "no published address" not in str(missing.value)
+    with pytest.raises(WeightsNotFound, match=r"hf download google/medsiglip-448 model\.safetensors \(gated: agree"):
+        find_weights(encoders.resolve("medsiglip"), fetch=False)
+
+
 def test_the_digest_is_of_the_bytes_alone(tmp_path):
     one, two, other = touch(tmp_path / "a.pt", b"1"), touch(tmp_path / "b.bin", b"1"), touch(tmp_path / "c.pt", b"2")
     assert weights_digest(one) == weights_digest(two) == hashlib.sha256(b"1").hexdigest()[:32]
