@@ -97,6 +97,14 @@ def test_the_sidecar_sets_the_preprocessing(tmp_path):
             encoders.resolve(f"onnx:{path}")
 
 
+def test_each_image_is_stretched_if_the_sidecar_says_so(tmp_path, noise):
+    path = graph(tmp_path / "net.onnx")
+    (tmp_path / "net.onnx.json").write_text('{"stretch": true}')
+    dark = np.concatenate([noise(2, 224) // 4 + 20, np.full((1, 224, 224, 3), 7, np.uint8)])
+    wanted = np.stack([(image - image.min()) / max(float(np.ptp(image)), 1) * 255 for image in dark.astype(float)])
+    assert np.allclose(open_it(path).encode(dark), directly(path, wanted), atol=1e-4)
+
+
 def test_a_sidecar_that_contradicts_the_graph_is_refused(tmp_path):
     path = graph(tmp_path / "net.onnx", shape=("n", 3, 96, 96))
     (tmp_path / "net.onnx.json").write_text('{"size": 112}')
