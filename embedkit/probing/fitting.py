@@ -98,9 +98,10 @@ class Fitter:
         paths = self.head.search(X, truth, exclusive, parts, values)
         judged = np.concatenate([held_out for _, held_out in parts])
         number = np.repeat(np.arange(len(parts)), [len(held_out) for _, held_out in parts])
-        at_each = [
-            Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
-            for v in range(len(values))
-        ]
-        choice, chosen = best(self.grid.parameter, values, at_each, by)
-        return choice, fit_temperature(at_each[chosen].scores, truth[judged], exclusive)
+
+        def at(v: int) -> Judged:
+            # One value at a time: the scores of all values are the largest thing there is beside the embeddings.
+            return Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
+
+        choice, chosen = best(self.grid.parameter, values, map(at, range(len(values))), by)
+        return choice, fit_temperature(at(chosen).scores, truth[judged], exclusive)

@@ -1,5 +1,6 @@
 """The choice of C (or k, or shrinkage), on images that are not the judged ones."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ class Choice:
     at_edge: bool
 
 
-def best(parameter: str, values: tuple[float, ...], judged: list[Judged], by: str) -> tuple[Choice, int]:
+def best(parameter: str, values: tuple[float, ...], judged: Iterable[Judged], by: str) -> tuple[Choice, int]:
     """Return the value of the highest macro AUC, and its position.
 
     Of equal AUCs the higher balanced accuracy decides, of those the smaller value: easy classes rank alike for every
@@ -37,8 +38,7 @@ def best(parameter: str, values: tuple[float, ...], judged: list[Judged], by: st
     Args:
         judged: for each value, the scores of the images chosen on. by: which images these are, in words.
     """
-    ones = np.ones((1, len(judged[0].fold)), np.int64)
-    measured = [measure(one, ones)[0] for one in judged]
+    measured = [measure(one, np.ones((1, len(one.fold)), np.int64))[0] for one in judged]
     aucs, balanced = ([float(row[NAMES.index(name)]) for row in measured] for name in ("auc", "balanced_accuracy"))
     if np.isnan(aucs).any():
         return default(parameter, values, f"no class has both sides in the {by}"), len(values) // 2

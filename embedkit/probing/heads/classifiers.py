@@ -16,6 +16,9 @@ from embedkit.probing.solver import logistic
 
 __all__ = ["CentroidHead", "DiscriminantHead", "Head", "LogisticHead", "NeighboursHead", "SVMHead", "make_head"]
 
+# Of the probabilities that C is chosen by; the fit with the chosen C is as accurate as the solver's default.
+SEARCH_ACCURACY = 1e-3
+
 
 class LogisticHead(ProbabilisticHead):
     """Multinomial logistic regression, L2, C as in scikit-learn; scores of several classes are log-probabilities.
@@ -38,7 +41,7 @@ class LogisticHead(ProbabilisticHead):
         weights = np.zeros((len(parts), *truth.shape[: 1 if exclusive else 2]))
         for number, ((fitted, _), own) in enumerate(zip(parts, of_parts, strict=True)):
             weights[number, fitted] = 1 if own is None else own
-        found = logistic.solve_folds(X, truth, exclusive, values, weights)
+        found = logistic.solve_folds(X, truth, exclusive, values, weights, SEARCH_ACCURACY)
         _warn(found.converged)
         return [
             self._scorer(coef, intercept, exclusive)(X, judged)

@@ -90,7 +90,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             values: of the parameter, rising; for a head without one, placeholders.
 
         Returns:
-            (V, m, K) float32; for two classes -s and s. The score of a class that ``truth`` lacks is -inf.
+            (V, m, K); for two classes -s and s. The score of a class that ``truth`` lacks is -inf.
         """
         problem = Problem(X, np.arange(len(X)), truth, exclusive, self._weights(truth, exclusive))
         return self._learn(problem, values)(X_new, np.arange(len(X_new)))

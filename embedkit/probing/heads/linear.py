@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Rows whose products are held in double precision at one time.
+# Rows whose features are held at one time.
 _BLOCK = 1024
 
 
@@ -24,10 +24,10 @@ class Linear:
     normalise: bool = False
 
     def __call__(self, X: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return (V, m, K) for the rows of X, in its precision."""
+        """Return (V, m, K) for the rows of X, in double precision: where C is small they differ in the last digits."""
         from scipy.special import log_softmax
 
-        scores = np.empty((len(self.coef), len(rows), self.coef.shape[1]), X.dtype)
+        scores = np.empty((len(self.coef), len(rows), self.coef.shape[1]))
         flat = self.coef.reshape(-1, self.coef.shape[2]).T
         for start in range(0, len(rows), _BLOCK):
             block = slice(start, start + _BLOCK)

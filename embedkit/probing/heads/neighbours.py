@@ -42,7 +42,8 @@ class Neighbours:
         that nothing is impossible and all odds are finite. Log-probabilities for more than two exclusive classes,
         -inf for a class that no fitted row has; -s and s for two; log p / (1 - p) for labels.
         """
-        scores = np.empty((len(self.ks), len(judged), self.truth.shape[1]), X_new.dtype)
+        # In single precision: equal votes, added in another order, stay equal.
+        scores = np.empty((len(self.ks), len(judged), self.truth.shape[1]), np.float32)
         norms = np.sqrt(np.einsum("nd,nd->n", self.X, self.X, dtype=np.float64)).astype(X_new.dtype)
         norms[norms == 0] = 1
         for block in self._blocks(len(judged)):
@@ -50,7 +51,7 @@ class Neighbours:
             for columns, known in self._judged_alike():
                 votes, counts = self._votes(similarity if known.all() else similarity[:, known], columns, known)
                 scores[:, block, columns] = self._log_odds(votes, counts)
-        return scores
+        return scores.astype(np.float64)
 
     def _blocks(self, count: int) -> Iterator[slice]:
         widest = max(len(self.X), min(max(self.ks), len(self.rows)) * self.truth.shape[1])

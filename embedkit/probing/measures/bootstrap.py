@@ -127,8 +127,9 @@ def _bca_levels(value: float, draws: np.ndarray, influences: np.ndarray, tails: 
     # Draws equal to the value are no sign of bias either way; a share of 0 or 1 is only known to be that near to it.
     below = ((draws < value).sum() + (draws == value).sum() / 2) / len(draws)
     bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-    spread = np.square(influences).sum()
-    acceleration = (influences**3).sum() / (6 * spread**1.5) if spread > 0 else 0.0
+    # It has no scale; that of rounding, where every image is ranked right, would underflow.
+    influences = influences / (np.abs(influences).max() or 1.0)
+    acceleration = (influences**3).sum() / max(6 * np.square(influences).sum() ** 1.5, 1.0)
     z = bias + ndtri(tails)
     # Past the pole of the formula the level is the end of the draws.
     pole = 1 - acceleration * z

@@ -31,6 +31,10 @@ class Blocks:
     workers: int
     pool: ThreadPoolExecutor
 
+    def of(self, rows: int) -> "Blocks":
+        """Return the blocks of another number of rows, with the same threads."""
+        return Blocks(_slices(rows), self.workers, self.pool)
+
     def map(self, task: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Return ``task`` of each item in order, a few at a time: what has not been fetched takes memory."""
         ready: list[Future[_Result]] = []
@@ -45,15 +49,20 @@ class Blocks:
         for _ in self.map(task, self.slices):
             pass
 
-    def gram(self, features: Callable[[slice], np.ndarray], d: int) -> np.ndarray:
-        """Return the sum over the blocks of F.T @ F, F = ``features(rows)`` (rows, d) float32; its lower triangle."""
-        from scipy.linalg.blas import ssyrk
+    def total(
+        self,
+        add: Callable[[int, slice, np.ndarray], None],
+        shape: tuple[int, ...],
+        precision: type[np.floating] = np.float32,
+    ) -> np.ndarray:
+        """Return a sum over the blocks: ``add(number, rows, so_far)`` adds one of them to ``so_far``."""
+        numbered = list(enumerate(self.slices))
 
-        def stripe(number: int) -> np.ndarray:
-            total = np.zeros((d, d), np.float32, order="F")
-            for rows in self.slices[number::_STRIPES]:
-                total = ssyrk(1.0, features(rows).T, beta=1.0, c=total, overwrite_c=True, lower=True)
-            return total
+        def stripe(first: int) -> np.ndarray:
+            so_far = np.zeros(shape, precision)
+            for number, rows in numbered[first::_STRIPES]:
+                add(number, rows, so_far)
+            return so_far
 
         parts = self.map(stripe, range(min(_STRIPES, len(self.slices))))
         total = next(parts)
@@ -61,13 +70,26 @@ class Blocks:
             total += part
         return total
 
+    def gram(self, features: Callable[[slice], np.ndarray], d: int) -> np.ndarray:
+        """Return the sum over the blocks of F.T @ F, F = ``features(rows)`` (rows, d) float32."""
+
+        def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
+            F = features(rows)
+            so_far += F.T @ F
+
+        return self.total(add, (d, d))
+
 
 @contextmanager
 def row_blocks(rows: int) -> Iterator[Blocks]:
     """Give the blocks of ``rows`` rows and the threads for them."""
     from threadpoolctl import threadpool_limits
 
-    slices = tuple(slice(start, min(start + ROWS, rows)) for start in range(0, rows, ROWS))
+    slices = _slices(rows)
     workers = min(len(slices), threads.cores())
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         yield Blocks(slices, workers, pool)
+
+
+def _slices(rows: int) -> tuple[slice, ...]:
+    return tuple(slice(start, min(start + ROWS, rows)) for start in range(0, rows, ROWS))

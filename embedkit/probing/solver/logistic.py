@@ -10,13 +10,15 @@ import numpy as np
 
 from embedkit.cost import count
 from embedkit.probing.solver.blocks import row_blocks
+from embedkit.probing.solver.features import Features
+from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
 from embedkit.probing.solver.objective import Objective
 from embedkit.probing.solver.path import solve_path
 from embedkit.probing.solver.rotation import principal_axes
 
-# A fit whose objective may lie more than this part above its minimum has not converged.
-CONVERGED = 1e-7
+# Of the probabilities of a fit, on any image.
+ACCURACY = 5e-6
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class Solution:
 
     Attributes:
         coef: (F, C, K, d). intercept: (F, C, K), of the scores ``X @ coef.T + intercept``.
-        gap: (F, C, K) of labels, (F, C, 1) of exclusive classes: by how much the objective may exceed its minimum,
+        gap: (F, C, K) of labels, (F, C, 1) of exclusive classes: about by how much the objective exceeds its minimum,
             as a part of it, see `embedkit.probing.solver.newton.Found`.
-        converged: of the same shape; the gap is at most `CONVERGED`.
+        converged: of the same shape; one more step would hardly move any probability.
         iterations: of the same shape; conjugate gradients.
         multiply_adds: spent in all.
     """
@@ -61,13 +63,19 @@ def solve(
 
 
 def solve_folds(
-    X: np.ndarray, truth: np.ndarray, exclusive: bool, Cs: Sequence[float], weights: np.ndarray
+    X: np.ndarray,
+    truth: np.ndarray,
+    exclusive: bool,
+    Cs: Sequence[float],
+    weights: np.ndarray,
+    accuracy: float = ACCURACY,
 ) -> Solution:
     """As `solve`, for F folds at once.
 
     Args:
         X: (n, d) and all of its rows. truth, exclusive, Cs: as there.
         weights: (F, n), or (F, n, K) of labels; 0 for a row that is not in the fold.
+        accuracy: about by how much a probability may differ from that of the minimum.
     """
     F, K = len(weights), truth.shape[1]
     grid, places = np.unique(np.asarray(Cs, dtype=float), return_inverse=True)
@@ -80,18 +88,20 @@ def solve_folds(
         np.zeros((F, len(grid), judged), np.int64),
         0.0,
     )
+    spent = 0.0
     with row_blocks(len(X)) as blocks:
-        Z, axes = principal_axes(X, blocks)
-        spent = 0.0
+        exact = Features(X, X.mean(axis=0, dtype=np.float64), np.float64)
+        turned, axes = principal_axes(X, blocks)
         for part in _parts(solution, truth, exclusive, weights):
-            objective = Objective(Z, part.loss, part.weights, blocks)
-            path = solve_path(objective, grid, part.start(Z.shape[1]), part.family)
-            spent += objective.multiply_adds
-            coef, intercept = axes.back(path.W[..., :-1], path.W[..., -1])
-            part.write(solution, coef, intercept)
-            for name in ("gap", "iterations"):
-                getattr(solution, name)[part.folds, :, part.labels] = getattr(path, name).T
-    np.less_equal(solution.gap, CONVERGED, out=solution.converged)
+            objective = Objective(exact, part.loss, part.weights, blocks)
+            hessian = Hessian(turned, part.loss, part.weights, blocks)
+            path = solve_path(objective, hessian, axes, grid, part.start(exact.columns), part.family, accuracy)
+            for c, found in enumerate(path):
+                coef = found.W[..., :-1]
+                part.write(solution, c, coef, found.W[..., -1] - coef @ exact.mean)
+                for name in ("gap", "converged", "iterations"):
+                    getattr(solution, name)[part.folds, c, part.labels] = getattr(found, name)
+            spent += objective.multiply_adds + hessian.multiply_adds
     count(int(spent))
     return Solution(
         solution.coef[:, places],
@@ -122,22 +132,22 @@ class _Part:
 
     def start(self, d: int) -> np.ndarray:
         """Return what is best with no coefficients: the shares of the classes, (K, B, d)."""
-        start = np.zeros((*self.log_shares.shape, d), np.float32)
+        start = np.zeros((*self.log_shares.shape, d))
         start[..., -1] = self.log_shares
         return start
 
-    def write(self, solution: Solution, coef: np.ndarray, intercept: np.ndarray) -> None:
-        """Put coefficients (C, K, B, d) and intercepts (C, K, B) in their places."""
+    def write(self, solution: Solution, c: int, coef: np.ndarray, intercept: np.ndarray) -> None:
+        """Put the coefficients (K, B, d) and intercepts (K, B) of a C in their places."""
         if self.classes is None:
-            solution.coef[self.folds, :, self.labels] = coef[:, 0].swapaxes(0, 1)
-            solution.intercept[self.folds, :, self.labels] = intercept[:, 0].T
+            solution.coef[self.folds, c, self.labels] = coef[0]
+            solution.intercept[self.folds, c, self.labels] = intercept[0]
             return
         if len(self.classes) == 2:
             # Two classes share one vector, which says how much more likely the second is than the first.
-            coef, intercept = np.concatenate([-coef, coef], axis=1), np.concatenate([-intercept, intercept], axis=1)
-        for number, fold in enumerate(self.folds):
-            solution.coef[fold, :, self.classes] = coef[:, :, number].swapaxes(0, 1)
-            solution.intercept[fold, :, self.classes] = intercept[:, :, number].T
+            coef, intercept = np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
+        place = np.ix_(self.folds, self.classes)
+        solution.coef[:, c][place] = coef.swapaxes(0, 1)
+        solution.intercept[:, c][place] = intercept.T
 
 
 def _parts(solution: Solution, truth: np.ndarray, exclusive: bool, weights: np.ndarray) -> list[_Part]:

@@ -1,7 +1,8 @@
 """The softmax and the sigmoid loss of many problems at once, accurate where an image is all but certain.
 
 The terms are written in the probabilities of what is *not* true: near certainty 1 - p has no digits left in single
-precision, p of the others has all of them. Scores have the shape (K, P, n): K classes of P problems on n rows.
+precision, p of the others has all of them. Scores have the shape (K, P, n): K classes of P problems on n rows. They
+may be of either precision; Hessians are made of probabilities in single precision.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ class Terms:
     """What a block of rows adds to the objective.
 
     Attributes:
-        loss: (P, n). slope: its derivative by the scores, (K, P, n). curvature: what `Loss.product` needs, (K, P, n).
+        loss: (P, n). slope: its derivative by the scores, (K, P, n). wrong: the probability of each class that is not
+            the true one, 0 of the true one, (K, P, n); of a sigmoid the probability of what is not true.
     """
 
     loss: np.ndarray
     slope: np.ndarray
-    curvature: np.ndarray
+    wrong: np.ndarray
 
 
 class Loss(Protocol):
@@ -33,16 +35,20 @@ class Loss(Protocol):
     columns: int
     free: int
 
-    def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
-        """Return loss, slope and curvature at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
+    def of(self, rows: np.ndarray) -> "Loss":
+        """Return the loss of some rows."""
         ...
 
-    def product(self, curvature: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
+        """Return the terms at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
+        ...
+
+    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
         """Return the second derivative times a change of the ``scores`` (K, P, n), overwritten."""
         ...
 
-    def variance(self, curvature: np.ndarray, rows: slice) -> np.ndarray:
-        """Return p (1 - p) of each class, (K, P, n)."""
+    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
+        """Return the second derivative by the scores of two classes, p (1 - p) or -p q, (P, n)."""
         ...
 
 
@@ -52,6 +58,10 @@ class Softmax:
     def __init__(self, codes: np.ndarray, classes: int) -> None:
         self.codes = codes
         self.columns, self.free = classes, classes - 1
+
+    def of(self, rows: np.ndarray) -> "Softmax":
+        """As in `Loss`."""
+        return Softmax(self.codes[rows], self.columns)
 
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""
@@ -68,21 +78,25 @@ class Softmax:
         np.put_along_axis(slope, true, -wrong.sum(axis=0)[None], 0)
         return Terms(loss, slope, wrong)
 
-    def product(self, curvature: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
         """As in `Loss`."""
         true = self.codes[rows][None, None]
         scores -= np.take_along_axis(scores, true, 0)
-        scores *= curvature
-        scores -= curvature * scores.sum(axis=0)
+        scores *= wrong
+        scores -= wrong * scores.sum(axis=0)
         np.put_along_axis(scores, true, -scores.sum(axis=0)[None], 0)
         return scores
 
-    def variance(self, curvature: np.ndarray, rows: slice) -> np.ndarray:
+    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
         """As in `Loss`."""
-        true = self.codes[rows][None, None]
-        wrong = curvature.copy()
-        np.put_along_axis(wrong, true, curvature.sum(axis=0)[None], 0)
-        return np.asarray(wrong * (1 - wrong))
+        codes, rest = self.codes[rows], wrong.sum(axis=0)
+
+        def probability(of: int) -> np.ndarray:
+            return np.asarray(np.where(codes == of, 1 - rest, wrong[of]))
+
+        if k == other:
+            return np.asarray(probability(k) * np.where(codes == k, rest, 1 - wrong[k]))
+        return np.asarray(-probability(k) * probability(other))
 
 
 class Sigmoid:
@@ -93,21 +107,24 @@ class Sigmoid:
     def __init__(self, sign: np.ndarray) -> None:
         self.sign = sign
 
+    def of(self, rows: np.ndarray) -> "Sigmoid":
+        """As in `Loss`."""
+        return Sigmoid(self.sign[:, rows])
+
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""
         sign = self.sign[base, rows]
         margin = scores[0] * sign
         small = np.exp(-np.abs(margin))
         inverse = 1 / (1 + small)
-        loss = np.log1p(small) + np.maximum(-margin, 0)
-        slope = -sign * np.where(margin > 0, small * inverse, inverse)
-        return Terms(loss, slope[None], (small * inverse * inverse)[None])
+        wrong = np.where(margin > 0, small * inverse, inverse)
+        return Terms(np.log1p(small) + np.maximum(-margin, 0), (-sign * wrong)[None], wrong[None])
 
-    def product(self, curvature: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
         """As in `Loss`."""
-        scores *= curvature
+        scores *= wrong * (1 - wrong)
         return scores
 
-    def variance(self, curvature: np.ndarray, rows: slice) -> np.ndarray:
+    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
         """As in `Loss`."""
-        return curvature
+        return np.asarray(wrong[0] * (1 - wrong[0]))

@@ -1,33 +1,45 @@
 """Newton's method for many regularised logistic problems at once, its steps found by conjugate gradients.
 
 Truncated Newton (Dembo and Steihaug 1983) with a backtracking line search: each problem has its own step lengths and
-leaves when it has converged; what is left shares the matrix products.
+leaves when it has converged; what is left shares the matrix products. Values, gradients and solutions are in double
+precision, the steps between them in single (iterative refinement: each step has only to be roughly right).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from embedkit.probing.solver.objective import Objective, Problems, State
-from embedkit.probing.solver.precondition import Preconditioner, diagonal
+from embedkit.probing.solver.hessian import Hessian
+from embedkit.probing.solver.objective import Objective, Problems, State, penalty
+from embedkit.probing.solver.precondition import Preconditioner
+from embedkit.probing.solver.rotation import Axes
 
-# Where the solver stops: an estimate of the gap, as a part of the objective, which decides where C is large, and as a
-# part of |w|^2 / 2. Where C is small the objective hardly depends on w, but the ranking of images does.
-TOLERANCE = 1e-10
-RANKING = 1e-9
-# Below this part of the objective there is only rounding.
-ROUNDING = 1e-15
-# An estimate below the first of these that has not halved in a step is rounding too.
-STALLED = 1e-8
-PATIENCE = 5
-_NOISE = 1e-6
-STEPS = 50
-INNER = 300
-# A Newton step is solved to this part of its gradient, in the preconditioner's norm.
-FORCING = 0.1
-# Closer to the minimum than this, by the estimate, the diagonal hardly changes any more.
-NEAR = 1e-5
-BACKTRACKS = 20
+# A problem has converged when one more step would move no probability of any image by more than what is asked, and w
+# by no larger part of its length, nor by more than this part. Where C is small no probability depends on w, but the
+# ranking of the images does; where it is large those of the fitted images are certain, those of others are not.
+_RANKING = 1e-4
+STEPS = 60
+# Conjugate gradients for one step.
+INNER = 500
+# A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
+_FORCING = (0.01, 0.1)
+_SAFE = 6.0
+_BACKTRACKS = 30
+# What rounding may add to an objective, as a part of it.
+_ROUNDING = 1e-14
+
+
+@dataclass(frozen=True)
+class Aim:
+    """When to stop.
+
+    Attributes:
+        accuracy: (P,), of the probabilities. many: conjugate gradients for one step that call for something better.
+    """
+
+    accuracy: np.ndarray
+    many: int
 
 
 @dataclass(frozen=True)
@@ -35,96 +47,120 @@ class Found:
     """Where each problem ended.
 
     Attributes:
-        W: (K, P, d). gap: (P,), how far the objective lies above its minimum at most, as a part of it: the smaller of
-            `gap_bound` and what the last Newton step was to win (half the squared Newton decrement before that step,
-            which then lies behind; Boyd and Vandenberghe, Convex Optimization, 9.5).
-        iterations: (P,) of conjugate gradients.
+        W: (K, P, d + 1). wrong: as in `State`, there. converged: (P,).
+        gap: (P,), what one more step would win, as a part of the objective: half the squared Newton decrement of the
+            last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well.
+        iterations: (P,) of conjugate gradients. preconditioner: the last one.
     """
 
     W: np.ndarray
+    wrong: list[np.ndarray]
+    converged: np.ndarray
     gap: np.ndarray
     iterations: np.ndarray
+    preconditioner: Preconditioner
 
 
 def minimise(
-    objective: Objective, problems: Problems, W: np.ndarray, preconditioner: Preconditioner | None = None
+    objective: Objective,
+    hessian: Hessian,
+    axes: Axes,
+    problems: Problems,
+    W: np.ndarray,
+    preconditioner: Preconditioner,
+    better: Callable[[Problems, list[np.ndarray]], Preconditioner] | None,
+    aim: Aim,
 ) -> Found:
-    """Minimise from W (K, P, d); the preconditioner is the Hessian's diagonal if None."""
-    W = W.astype(np.float32)
-    active = np.arange(W.shape[1])
-    gap, iterations = np.full(len(active), np.inf), np.zeros(len(active), np.int64)
-    stalls = np.zeros(len(active), np.int64)
-    decrease, before = np.full(len(active), np.inf), np.full(len(active), np.inf)
-    state = objective.at(W, problems)
-    for step in range(STEPS + 1):
-        gap[active] = np.minimum(gap_bound(state, objective.penalty), decrease[active])
-        estimate = gap_estimate(state)
-        stalls[active] += (estimate > before[active] / 2) & (estimate < STALLED)
-        # What has stalled may take some more steps, until one proves that it has arrived.
-        stalled = (stalls[active] > 0) & ((gap[active] < STALLED) | (stalls[active] > PATIENCE))
-        before[active] = estimate
-        going = (estimate > _tolerance(W[:, active], state, objective.penalty)) & ~stalled
-        # A start that looks solved has to prove it by a step.
-        going |= (step == 0) & (gap[active] > RANKING)
-        if step == STEPS or not going.any():
-            break
-        if not going.all():
-            active, state = active[going], state.at(going)
-        here = problems.at(active)
-        apply = diagonal(state) if preconditioner is None else _within(preconditioner, active)
-        direction, count = _newton_step(objective, here, state, apply)
-        iterations[active] += count
-        moved = _line_search(objective, here, W[:, active], state, direction)
-        W[:, active], state = moved.W, moved.state
-        solved = (count < INNER) & (moved.length == 1)
-        decrease[active] = np.where(solved, moved.expected / state.value, np.inf)
-    return Found(W, gap, iterations)
+    """Minimise from W (K, P, d + 1), overwritten.
 
-
-def gap_estimate(state: State) -> np.ndarray:
-    """Return g H^-1 g / 2 as a part of the objective, (P,), with the diagonal in the place of the Hessian H."""
-    return np.asarray(0.5 * _dot(state.gradient, state.gradient / state.diagonal) / state.value)
-
-
-def gap_bound(state: State, penalty: np.ndarray) -> np.ndarray:
-    """Return |g|^2 / 2 as a part of the objective, (P,), which its strong convexity makes a bound on the gap.
-
-    The intercept's curvature is the Hessian's diagonal instead: it has no penalty.
+    Args:
+        preconditioner: to begin with. better: makes another of problems at one C and their probabilities, as in
+            `State`, which takes its place when a step needs many iterations; None where there is none. aim: when
+            a problem has converged, and what is many.
     """
-    curvature = np.where(penalty > 0, penalty, state.diagonal)
-    return np.asarray(0.5 * _dot(state.gradient, state.gradient / curvature) / state.value)
+    P = W.shape[1]
+    converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
+    forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
+    active, state = np.arange(P), objective.at(W, problems)
+    wrong = [block.copy() for block in state.wrong]
+    for _ in range(STEPS):
+        inner = INNER if better is None else aim.many
+        here = problems.at(active)
+        downhill = -axes.along(state.gradient)
+        heavy, wrong_there = hessian.without_light(here, state.wrong)
+        step, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
+        if heavy is not hessian:
+            hessian.multiply_adds += heavy.multiply_adds
+        moved = _line_search(objective, here, W[:, active], state, axes.back(step))
+        W[:, active] = moved.W
+        iterations[active] += count
+        change = _largest_change(state.wrong, moved.state.wrong)
+        last = np.stack([change, moved.expected])
+        shrunk = np.divide(
+            change, before[active], out=np.full_like(change, _SAFE * _FORCING[1]), where=before[active] > 0
+        )
+        safe = np.clip(shrunk / used[active], 1, _SAFE)
+        following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
+        gap[active] = following[1] / moved.state.value
+        least = np.minimum(_RANKING, aim.accuracy[active]) ** 2 * penalty(moved.W)
+        least = np.maximum(least, _ROUNDING**2 * moved.state.value)
+        arrived = (
+            (moved.length == 1) & (count < inner) & (following[0] <= aim.accuracy[active]) & (following[1] <= least)
+        )
+        before[active], used[active] = change, forcing[active]
+        wanted = np.divide(aim.accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
+        forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
+        state = moved.state
+        for whole, part in zip(wrong, state.wrong, strict=True):
+            whole[:, active] = part
+        converged[active] = arrived
+        if arrived.all():
+            break
+        if better is not None and (count == inner).any():
+            hardest = np.flatnonzero(np.isclose(problems.C, problems.C.max()))
+            preconditioner, better = better(problems.at(hardest), [block[:, hardest] for block in wrong]), None
+        active, state = active[~arrived], state.at(~arrived)
+    return Found(W, wrong, converged, gap, iterations, preconditioner)
 
 
-def _tolerance(W: np.ndarray, state: State, penalty: np.ndarray) -> np.ndarray:
-    share = 0.5 * _dot(W, W * penalty) / state.value
-    return np.asarray(np.clip(RANKING * share, ROUNDING, TOLERANCE))
-
-
-def _within(preconditioner: Preconditioner, active: np.ndarray) -> Preconditioner:
-    return lambda residual, chosen: preconditioner(residual, active[chosen])
+def _largest_change(before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
+    """Return by how much the probability of a class moved, at most over all rows, (P,)."""
+    changes = [np.abs(new - old).sum(axis=0).max(axis=1) for old, new in zip(before, after, strict=True)]
+    return np.asarray(np.max(changes, axis=0))
 
 
 def _newton_step(
-    objective: Objective, problems: Problems, state: State, apply: Preconditioner
+    hessian: Hessian,
+    problems: Problems,
+    wrong: list[np.ndarray],
+    residual: np.ndarray,
+    preconditioner: Preconditioner,
+    forcing: np.ndarray,
+    inner: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    residual = -state.gradient.astype(np.float32)
+    """Return about the inverse Hessians times ``residual`` (K, P, r + 1), overwritten, and how many iterations."""
     step, count = np.zeros_like(residual), np.zeros(residual.shape[1], np.int64)
     active = np.arange(residual.shape[1])
-    z = apply(residual, active)
+    z = preconditioner.solve(residual, problems.base)
     direction, norm = z, _dot(residual, z)
-    enough = FORCING**2 * norm
-    for _ in range(INNER):
-        product = objective.hessian_times(direction, problems.at(active), state.curvature, active)
-        length = (norm / _dot(direction, product)).astype(np.float32)[:, None]
+    enough = forcing**2 * norm
+    for _ in range(inner):
+        product = hessian.times(direction, problems.at(active), wrong, active)
+        curved = _dot(direction, product)
+        # A gradient that is 0 already has no direction.
+        length = np.divide(norm, curved, out=np.zeros_like(norm), where=curved > 0).astype(np.float32)[:, None]
         count[active] += 1
         step[:, active] += length * direction
         residual -= length * product
-        z = apply(residual, active)
+        z = preconditioner.solve(residual, problems.base[active])
         before, norm = norm, _dot(residual, z)
         going = norm > enough[active]
         if not going.any():
             break
-        direction = z + (norm / before).astype(np.float32)[:, None] * direction
+        direction = (
+            z
+            + np.divide(norm, before, out=np.zeros_like(norm), where=before > 0).astype(np.float32)[:, None] * direction
+        )
         if not going.all():
             active, norm = active[going], norm[going]
             residual, direction = residual[:, going], direction[:, going]
@@ -133,7 +169,7 @@ def _newton_step(
 
 @dataclass(frozen=True)
 class _Moved:
-    """A step taken: where to, (K, P, d), the state there, and of each problem the step's length and expected win."""
+    """A step taken: to W (K, P, d + 1), the state there, and of each problem the step's length and expected win."""
 
     W: np.ndarray
     state: State
@@ -145,18 +181,14 @@ def _line_search(
     objective: Objective, problems: Problems, W: np.ndarray, state: State, direction: np.ndarray
 ) -> _Moved:
     slope = _dot(state.gradient, direction)
-    near = bool((gap_estimate(state) < NEAR).all())
-    length = np.ones(W.shape[1], np.float32)
-    for _ in range(BACKTRACKS):
+    length = np.ones(W.shape[1])
+    for _ in range(_BACKTRACKS):
         moved = W + length[:, None] * direction
-        new = objective.at(moved, problems, state.diagonal if near else None)
-        low = new.value <= state.value + 1e-4 * length * slope
-        # The objective is a sum of single-precision losses and hides a small descent, which the gradient shows still
-        # (the approximate Wolfe condition of Hager and Zhang 2005).
-        low |= (new.value <= state.value * (1 + _NOISE)) & (np.abs(_dot(new.gradient, direction)) <= np.abs(slope))
+        new = objective.at(moved, problems)
+        low = new.value <= state.value * (1 + _ROUNDING) + 1e-4 * length * slope
         if low.all():
             break
-        length = np.where(low, length, length / 2).astype(np.float32)
+        length = np.where(low, length, length / 2)
     return _Moved(moved, new, length, -slope / 2)
 
 

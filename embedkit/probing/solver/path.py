@@ -1,81 +1,102 @@
-"""A path of solutions along C: one value after another, or a few at once.
+"""A path of solutions along C, a few neighbouring values at a time.
 
 The solution is a smooth curve in log C, so what follows solved values starts close to its minimum.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from embedkit.probing.solver.newton import minimise
+from embedkit.probing.solver.hessian import Hessian
+from embedkit.probing.solver.newton import Aim, minimise
 from embedkit.probing.solver.objective import Objective, Problems
-from embedkit.probing.solver.precondition import ClassBlocks
+from embedkit.probing.solver.precondition import ClassBlocks, Preconditioner, Whole
+from embedkit.probing.solver.rotation import Axes
 
-# So many columns fill a matrix product: with fewer, neighbouring values of C share it.
-_WIDE = 32
+# Values of C up to so many times the last solved one are solved together, if that makes no more columns than these:
+# a product of few columns is slow, and of many no faster.
+_NEAR = 4.0
+_WIDE = 256
 # A curve through the last solutions is followed where C has grown by no more than this from each to the next.
 _SMOOTH = 4.0
+_CURVE = 4
+# Up to so many unknowns the whole Hessian of all classes may be factorised, where that is less work than iterating.
+_FACTORED = 6000
+# Solutions that are only on the way need no more accurate probabilities.
+_ROUGH = 1e-2
+# So many conjugate gradients for a step show that a preconditioner is too weak: taken at the start, and later.
+_FEW, _MANY = 8, 60
 # From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
 _EASY, _STEP = 1e-3, 10.0
-# A preconditioner is renewed when C has grown by this factor.
-_AGE = 3.0
 
 
 @dataclass(frozen=True)
-class Path:
-    """Solutions of B problems for each C.
+class Solved:
+    """Solutions of B problems at one C.
 
     Attributes:
-        W: (C, K, B, d) with the intercept last. gap: (C, B), see `embedkit.probing.solver.newton.Found`.
-        iterations: (C, B).
+        C: of the grid. W: (K, B, d + 1), double precision, the intercept last, of centred embeddings. converged, gap,
+            iterations: (B,), see `embedkit.probing.solver.newton.Found`.
     """
 
+    C: float
     W: np.ndarray
+    converged: np.ndarray
     gap: np.ndarray
     iterations: np.ndarray
 
 
-def solve_path(objective: Objective, Cs: np.ndarray, start: np.ndarray, family: np.ndarray) -> Path:
+def solve_path(
+    objective: Objective,
+    hessian: Hessian,
+    axes: Axes,
+    Cs: np.ndarray,
+    start: np.ndarray,
+    family: np.ndarray,
+    accuracy: float,
+) -> Iterator[Solved]:
     """Minimise for each C.
 
     Args:
-        objective: of B problems. Cs: (C,), rising, all different. start: (K, B, d). family: (B,), problems of one
-            number are so alike (folds of one label) that they may share a preconditioner.
+        objective, hessian: of B problems. axes: of the Hessian. Cs: (C,), rising, all different. start: (K, B, d + 1).
+        family: (B,), problems of one number are so alike (folds of one label) that they share a preconditioner.
+        accuracy: of the probabilities.
     """
     K, B, _d = start.shape
-    asked, Cs = Cs, _with_steps(Cs)
-    path = Path(np.empty((len(Cs), *start.shape), np.float32), np.empty((len(Cs), B)), np.zeros((len(Cs), B), np.int64))
-    blocks: ClassBlocks | None = None
-    built, solved = 0.0, list[int]()
-    while len(solved) < len(Cs):
-        members = _next(Cs, len(solved), K * B < _WIDE)
-        starts = [_between(path.W, np.log(Cs), _smooth(Cs, solved, c), c) if solved else start for c in members]
-        _solve(objective, Cs, path, members, np.stack(starts), blocks)
-        solved += members
-        last = members[-1]
-        if Cs[last] >= built * _AGE and last + 1 < len(Cs):
-            here = Problems(np.arange(B), np.full(B, Cs[last]))
-            blocks, built = ClassBlocks(objective, here, objective.at(path.W[last], here), family), Cs[last]
-    at = np.searchsorted(Cs, asked)
-    return Path(path.W[at], path.gap[at], path.iterations[at])
-
-
-def _solve(
-    objective: Objective,
-    Cs: np.ndarray,
-    path: Path,
-    members: list[int],
-    starts: np.ndarray,
-    blocks: ClassBlocks | None,
-) -> None:
-    count, K, B, d = starts.shape
-    problems = Problems(np.tile(np.arange(B), count), np.repeat(Cs[members], B))
-    W = starts.swapaxes(0, 1).reshape(K, count * B, d)
-    found = minimise(objective, problems, W, blocks.preconditioner(problems) if blocks else None)
-    path.W[members] = found.W.reshape(K, count, B, d).swapaxes(0, 1)
-    path.gap[members] = found.gap.reshape(count, B)
-    path.iterations[members] = found.iterations.reshape(count, B)
+    grid, every = _with_steps(Cs), np.arange(B)
+    class_blocks = partial(ClassBlocks, hessian, family, rotated=axes.basis is not None)
+    whole = partial(Whole, hessian, family) if hessian.unknowns <= _FACTORED else None
+    first = Problems(every, np.full(B, grid[0]))
+    known: Preconditioner = class_blocks(first, objective.at(start, first).wrong)
+    solved: list[tuple[float, np.ndarray]] = []
+    while len(grid):
+        near = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
+        together, grid = np.split(grid, [int(np.clip(near, 1, max(1, _WIDE // (K * B))))])
+        W = np.concatenate([_continued(solved, C) if solved else start for C in together], axis=1)
+        problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
+        aim = Aim(np.where(np.isin(problems.C, Cs), accuracy, _ROUGH), _MANY)
+        better: Callable[[Problems, list[np.ndarray]], Preconditioner] | None = whole
+        if not solved:
+            # What was taken where no image is certain is soon of no use.
+            aim, better = replace(aim, many=_FEW), class_blocks
+        elif isinstance(known, Whole):
+            better = None
+        before = hessian.multiply_adds
+        found = minimise(objective, hessian, axes, problems, W, known, better, aim)
+        for number, C in enumerate(together):
+            own = np.arange(number * B, (number + 1) * B)
+            solved = [*solved[1 - _CURVE :], (C, found.W[:, own])]
+            if C in Cs:
+                yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
+        if len(grid):
+            known, last, wrong = found.preconditioner, problems.at(own), [block[:, own] for block in found.wrong]
+            if whole and hessian.multiply_adds - before > len(np.unique(family)) * hessian.cost_of_whole():
+                known = whole(last, wrong)
+            elif isinstance(known, ClassBlocks):
+                known = class_blocks(last, wrong)
 
 
 def _with_steps(Cs: np.ndarray) -> np.ndarray:
@@ -90,25 +111,14 @@ def _with_steps(Cs: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([below, *steps]))
 
 
-def _next(Cs: np.ndarray, first: int, narrow: bool) -> list[int]:
-    """Return which values are solved together: the next one, and if narrow those as near to the last solved one."""
-    if not narrow or not first:
-        return [first]
-    near = np.searchsorted(Cs, Cs[first - 1] * _SMOOTH * (1 + 1e-9))
-    return list(range(first, max(first + 1, int(near))))
-
-
-def _smooth(Cs: np.ndarray, solved: list[int], at: int) -> list[int]:
-    """Return the last solutions through which a curve may be followed: three, or the last alone."""
-    last = [*solved[-3:], at]
-    near = len(last) == 4 and (Cs[last[1:]] <= _SMOOTH * Cs[last[:-1]]).all()
-    return solved[-3:] if near else solved[-1:]
-
-
-def _between(W: np.ndarray, x: np.ndarray, known: list[int], at: int) -> np.ndarray:
-    """Return the polynomial through the ``known`` solutions at x[at] (Lagrange)."""
-    total = np.zeros(W.shape[1:], np.float32)
-    for one in known:
-        others = [x[other] for other in known if other != one]
-        total += W[one] * np.float32(np.prod([(x[at] - other) / (x[one] - other) for other in others]))
+def _continued(solved: list[tuple[float, np.ndarray]], C: float) -> np.ndarray:
+    """Return the polynomial in log C through the last solutions (Lagrange), as far back as C rose in small steps."""
+    values = np.array([value for value, _ in solved] + [C])
+    jumps = np.flatnonzero(values[1:] > _SMOOTH * (1 + 1e-9) * values[:-1])
+    first = min(jumps[-1] + 1 if len(jumps) else 0, len(solved) - 1)
+    x = np.log(values[first:])
+    total = np.zeros_like(solved[0][1])
+    for one, (_, W) in enumerate(solved[first:]):
+        others = [other for other in range(len(x) - 1) if other != one]
+        total += W * np.prod([(x[-1] - x[other]) / (x[one] - x[other]) for other in others])
     return total

@@ -1,92 +1,111 @@
-"""Preconditioners: what the residual is multiplied with so that conjugate gradients need few steps.
+"""The preconditioner: what the residual is multiplied with so that conjugate gradients need few steps.
 
 A softmax does not change when all classes' scores move together, so its solutions add to zero over the classes. A
 preconditioner that is not projected onto that subspace leaves it, and the steps multiply.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from embedkit.probing.solver.objective import Objective, Problems, State
+from embedkit.probing.solver.hessian import Hessian
+from embedkit.probing.solver.objective import Problems
 
-# The axes along which most of the Hessian is; along the others its diagonal will do.
-LEADING = 512
-Preconditioner = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# In principal axes: those along which most of the Hessian is. Along the others its diagonal will do.
+_LEADING = 512
 
 
-def diagonal(state: State) -> Preconditioner:
-    """Return the inverse of the Hessian's diagonal on residuals (K, P, d) of the problems ``active`` (P,)."""
-    inverse = 1 / state.diagonal
+class Preconditioner(Protocol):
+    """About the inverse of Hessians."""
 
-    def apply(residual: np.ndarray, active: np.ndarray) -> np.ndarray:
-        scale = inverse[:, active]
-        step = scale * residual
-        if len(step) > 1:
-            step -= scale * (step.sum(axis=0) / scale.sum(axis=0))
-        return np.asarray(step)
-
-    return apply
+    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Return it times residuals (K, P, d + 1) of problems of these rows of the weights (P,)."""
+        ...
 
 
 class ClassBlocks:
-    """Each class's own block of the Hessian, shared by the folds and by neighbouring values of C.
+    """Each class's own block of the Hessian, inverted, and shared by the folds and by neighbouring values of C.
 
     Args:
-        objective, problems, state: where the blocks are taken. family: (B,), problems of one number share a block.
+        hessian, problems, wrong: where the blocks are taken, at one C. family: (B,), of each row of the weights: those
+            of one number share blocks. rotated: the coordinates are principal axes, by rising variance.
     """
 
-    def __init__(self, objective: Objective, problems: Problems, state: State, family: np.ndarray) -> None:
-        from scipy.linalg import cholesky
-        from scipy.linalg.lapack import strtri
+    def __init__(
+        self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[np.ndarray], rotated: bool
+    ) -> None:
+        self.family, self.pool = family, hessian.blocks
+        self.first = max(0, hessian.features.columns - _LEADING) if rotated else 0
+        keys = [(int(number), k) for number in np.unique(family[problems.base]) for k in range(hessian.loss.columns)]
+        of = family[problems.base]
 
-        self.family = family
-        columns = objective.loss.columns
-        self.first = first = max(0, objective.Z.shape[1] - LEADING)
-        d = objective.Z.shape[1] - first
-        self.tail = 1 / state.diagonal[..., :first].mean(axis=1)
-        jitter = np.float32(d * np.finfo(np.float32).eps)
+        def block_of(key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+            chosen = of == key[0]
+            some = [block[:, chosen] for block in wrong]
+            return hessian.of_class(key[1], problems.at(chosen), some, self.first)
 
-        def block_of(item: tuple[int, int]) -> np.ndarray:
-            number, k = item
-            chosen = np.flatnonzero(family[problems.base] == number)
-            return objective.class_hessian(k, problems, state, chosen, first)
+        roots = hessian.blocks.map(_root, map(block_of, keys))
+        self.roots = dict(zip(keys, roots, strict=True))
 
-        def factor(block: np.ndarray) -> np.ndarray:
-            scale = 1 / np.sqrt(block.diagonal())
-            block *= scale
-            block *= scale[:, None]
-            block[np.diag_indices(d)] += jitter
-            lower = cholesky(block, lower=True, overwrite_a=True, check_finite=False)
-            # Two products with the inverse are several times faster than two triangular solves of few columns, and
-            # such a square is positive definite whatever its rounding.
-            root: np.ndarray = strtri(lower, lower=1, overwrite_c=1)[0]
-            root *= scale
-            return root
+    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """As in `Preconditioner`."""
+        family, first = self.family[base], self.first
+        if len(residual) > 1:
+            residual = residual - residual.mean(axis=0)
+        step = np.empty_like(residual)
 
-        keys = [(int(number), k) for number in np.unique(family[problems.base]) for k in range(columns)]
-        self.roots = dict(zip(keys, objective.blocks.map(factor, map(block_of, keys)), strict=True))
-        self.blocks = objective.blocks
+        def one(key: tuple[int, int]) -> None:
+            number, k = key
+            chosen = family == number
+            if chosen.any():
+                root, tail = self.roots[key]
+                step[k, chosen, :first] = residual[k, chosen, :first] * tail
+                step[k, chosen, first:] = (residual[k, chosen, first:] @ root.T) @ root
 
-    def preconditioner(self, problems: Problems) -> Preconditioner:
-        """Return the inverse of the blocks on residuals (K, P, d) of some of these problems."""
+        for _ in self.pool.map(one, self.roots):
+            pass
+        return step - step.mean(axis=0) if len(step) > 1 else step
 
-        def apply(residual: np.ndarray, active: np.ndarray) -> np.ndarray:
-            family = self.family[problems.base[active]]
-            if len(residual) > 1:
-                residual = residual - residual.mean(axis=0)
-            step, first = np.empty_like(residual), self.first
-            step[..., :first] = residual[..., :first] * self.tail[:, None]
 
-            def solve(key: tuple[int, int]) -> None:
-                number, k = key
-                chosen = family == number
-                if chosen.any():
-                    root = self.roots[key]
-                    step[k, chosen, first:] = (residual[k, chosen, first:] @ root.T) @ root
+class Whole:
+    """The Hessian of all classes, which says also how they depend on each other; parameters as in `ClassBlocks`."""
 
-            for _ in self.blocks.map(solve, self.roots):
-                pass
-            return step - step.mean(axis=0) if len(step) > 1 else step
+    def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[np.ndarray]) -> None:
+        from scipy.linalg import cho_factor
 
-        return apply
+        self.family, self.factors = family, {}
+        of = family[problems.base]
+        for number in np.unique(of):
+            chosen = of == number
+            some = [block[:, chosen] for block in wrong]
+            self.factors[int(number)] = cho_factor(hessian.whole(problems.at(chosen), some), overwrite_a=True)
+
+    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """As in `Preconditioner`."""
+        from scipy.linalg import cho_solve
+
+        family, (K, _P, d) = self.family[base], residual.shape
+        step = np.empty_like(residual)
+        for number, factor in self.factors.items():
+            chosen = family == number
+            if chosen.any():
+                flat = residual[:, chosen].swapaxes(1, 2).reshape(K * d, -1).astype(np.float64)
+                step[:, chosen] = cho_solve(factor, flat, check_finite=False).reshape(K, d, -1).swapaxes(1, 2)
+        return step - step.mean(axis=0) if K > 1 else step
+
+
+def _root(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inverse of the block's lower Cholesky factor, and that of the rest of the diagonal."""
+    from scipy.linalg.lapack import strtri
+
+    block, diagonal = item
+    d = len(block)
+    scale = 1 / np.sqrt(block.diagonal())
+    block *= scale
+    block *= scale[:, None]
+    block[np.diag_indices(d)] += np.float32(d * np.finfo(np.float32).eps)
+    # Two products with the inverse are several times faster than two triangular solves of few columns, and such a
+    # square is positive definite whatever its rounding.
+    root: np.ndarray = strtri(np.linalg.cholesky(block).T, lower=0)[0].T
+    root *= scale
+    return root, (1 / diagonal[: len(diagonal) - d]).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Embeddings in their principal axes, where the Hessian of a logistic loss is close to diagonal.
+"""Principal axes of the embeddings, where the Hessian of a logistic loss is close to diagonal.
 
-A rotation leaves an L2 penalty as it is, so the solution is the same one in other coordinates.
+A rotation leaves an L2 penalty as it is, so a step found in other coordinates is the same step.
 """
 
 from dataclasses import dataclass
@@ -8,41 +8,49 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
+from embedkit.probing.solver.features import Features
+
+# With so many rows for each feature, exact blocks of a Hessian cost little beside its products: no axes are needed.
+_TALL = 8
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The way back from rotated coordinates.
+    """The way between the coordinates of the embeddings, in double precision, and those of the Hessians, in single.
 
     Attributes:
-        mean: (d,) of the embeddings. basis: (d, r) with orthonormal columns, r = min(n, d).
+        basis: (d, r), orthonormal columns, the axes by rising variance, r = min(n, d); None where both are the same.
     """
 
-    mean: np.ndarray
-    basis: np.ndarray
+    basis: np.ndarray | None
 
-    def back(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients (..., d) and intercepts (...) that give the same scores on the embeddings themselves.
+    def along(self, W: np.ndarray) -> np.ndarray:
+        """Return vectors (..., d + 1) in the coordinates of the Hessians, (..., r + 1)."""
+        return _turned(W.astype(np.float32), self.basis)
 
-        Args:
-            coef: (..., r) on rotated, centred embeddings. intercept: (...).
-        """
-        rotated = (coef.reshape(-1, coef.shape[-1]) @ self.basis.T.astype(np.float64)).reshape(*coef.shape[:-1], -1)
-        return rotated, intercept - rotated @ self.mean
+    def back(self, V: np.ndarray) -> np.ndarray:
+        """Return vectors (..., r + 1) in the coordinates of the embeddings, (..., d + 1)."""
+        return _turned(V, None if self.basis is None else self.basis.T).astype(np.float64)
 
 
-def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, Axes]:
-    """Centre ``X`` and rotate it.
+def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
+    if basis is None:
+        return W
+    found = np.empty((*W.shape[:-1], basis.shape[1] + 1), W.dtype)
+    found[..., :-1] = (W[..., :-1].reshape(-1, len(basis)) @ basis).reshape(*W.shape[:-1], -1)
+    found[..., -1] = W[..., -1]
+    return found
 
-    Args:
-        X: (n, d). blocks: of its rows.
 
-    Returns:
-        (n, r + 1) float32, the axes by rising variance and then a column of ones, and the way back.
-    """
+def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[Features, Axes]:
+    """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back."""
+    n, d = X.shape
     mean = X.mean(axis=0, dtype=np.float64)
+    single = Features(X, mean.astype(np.float32), np.float32)
+    if n >= _TALL * d:
+        return single, Axes(None)
     span = None
-    if len(X) < X.shape[1]:
+    if n < d:
         # The solution lies in the span of the rows (representer theorem): n numbers say as much as d, and sooner.
         span = np.linalg.qr((X - mean).T)[0]
 
@@ -50,14 +58,15 @@ def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, Axes]:
         block = (X[rows] - mean).astype(np.float32)
         return block if span is None else np.asarray(block @ span, np.float32)
 
-    basis = _eigenvectors(blocks.gram(centred, X.shape[1] if span is None else span.shape[1]))
-    Z = np.ones((len(X), basis.shape[1] + 1), np.float32)
+    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1]))
+    Z = np.empty((n, basis.shape[1]), np.float32)
 
     def rotate(rows: slice) -> None:
-        Z[rows, :-1] = centred(rows) @ basis
+        np.matmul(centred(rows), basis, out=Z[rows])
 
     blocks.each(rotate)
-    return Z, Axes(mean, basis if span is None else span @ basis)
+    axes = Axes(basis if span is None else (span @ basis).astype(np.float32))
+    return Features(Z, np.zeros(basis.shape[1], np.float32), np.float32), axes
 
 
 def _eigenvectors(gram: np.ndarray) -> np.ndarray:

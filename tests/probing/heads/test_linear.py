@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from embedkit.probing.heads.linear import Linear
 from embedkit.probing.heads.svm import rbf_kernel
@@ -33,14 +33,17 @@ def test_a_kernel_makes_the_features() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_products_are_in_double_precision_and_scores_in_that_of_the_embeddings() -> None:
+@pytest.mark.parametrize("normalise", [False, True])
+def test_scores_that_differ_in_the_last_digits_keep_their_order(normalise: bool) -> None:
+    # A tiny C: all images have the shares of the classes as their probabilities, but for what ranks them.
     X, coef, intercept = made()
     single = X.astype(np.float32)
-    found = Linear(coef * 1e6, intercept)(single, np.arange(50))
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(
-        found, Linear(coef * 1e6, intercept)(single.astype(float), np.arange(50)).astype(np.float32)
-    )
+    found = Linear(coef * 1e-9, intercept, normalise=normalise)(single, np.arange(50))
+    expected = np.einsum("nd,vkd->vnk", single.astype(float), coef)
+    if normalise:
+        shares = softmax(intercept, axis=1)
+        expected -= np.einsum("vnk,vk->vn", expected, shares)[..., None]
+    np.testing.assert_array_equal(found.argsort(axis=1), expected.argsort(axis=1))
 
 
 def test_an_impossible_class_stays_impossible() -> None:

@@ -1,0 +1,162 @@
+"""Hessians of many regularised logistic problems in single precision: their products, and blocks of them.
+
+They only decide how fast Newton's method arrives; where it arrives, the gradient in double precision decides.
+"""
+
+import numpy as np
+
+from embedkit.probing.solver.blocks import Blocks
+from embedkit.probing.solver.features import Features, over_classes
+from embedkit.probing.solver.losses import Loss
+from embedkit.probing.solver.objective import Problems
+
+# A row whose largest eigenvalue in a Hessian is this, beside the penalty's 1.
+_LIGHT = 0.1
+# Rows may be left out of the products of Hessians whose eigenvalues, beside the penalty's 1, add to this; a copy of the
+# others is worth while where it is less than this part of all.
+_LOST = 0.05
+_MOST = 0.8
+# So many rows for each coordinate are enough for a block of a Hessian that is only to be near the true one.
+_SAMPLE = 8
+
+
+class Hessian:
+    """Second derivatives of the objective of the same loss and weights.
+
+    Args:
+        features: in single precision and in the coordinates of the Hessian. loss, weights, blocks: as in `Objective`.
+    """
+
+    def __init__(self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks) -> None:
+        self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
+        self.multiply_adds = 0.0
+        squares = blocks.map(lambda rows: np.square(features.centred(rows)).sum(axis=1), blocks.slices)
+        self.norms = np.concatenate(list(squares))
+
+    @property
+    def unknowns(self) -> int:
+        """How many coefficients one problem has, with its intercepts."""
+        return self.loss.columns * self.features.columns
+
+    def without_light(self, problems: Problems, wrong: list[np.ndarray]) -> tuple["Hessian", list[np.ndarray]]:
+        """Return Hessians without the rows that together hardly matter beside the penalty, and what `times` needs.
+
+        Where C is large most images are certain, and each product reads the others alone.
+        """
+        curvatures = [
+            np.stack([self.loss.curvature(here, rows, k, k) for k in range(self.loss.columns)])
+            * self.weights[problems.base, rows]
+            * problems.C[:, None].astype(np.float32)
+            for rows, here in zip(self.blocks.slices, wrong, strict=True)
+        ]
+        # The intercepts have no penalty, only the curvature of the rows.
+        least = np.sum([part.sum(axis=2, dtype=np.float64) for part in curvatures], axis=0).min()
+        weight = np.concatenate([part.max(axis=(0, 1)) for part in curvatures]).astype(np.float64)
+        lost = np.maximum(weight * self.norms, weight / least if least else 0.0)
+        order = np.argsort(lost, kind="stable")
+        kept = np.sort(order[np.searchsorted(np.cumsum(lost[order]), _LOST) :])
+        if len(kept) > _MOST * len(weight):
+            return self, wrong
+        features = Features(self.features.X[kept], self.features.mean, self.features.precision)
+        fewer = Hessian(features, self.loss.of(kept), self.weights[:, kept], self.blocks.of(len(kept)))
+        there = np.concatenate(wrong, axis=2)[..., kept]
+        return fewer, [there[..., rows] for rows in fewer.blocks.slices]
+
+    def times(self, V: np.ndarray, problems: Problems, wrong: list[np.ndarray], active: np.ndarray) -> np.ndarray:
+        """Return the Hessians times V (K, P, d + 1), of the problems ``active`` (P,) within ``wrong``."""
+        K, P, d = V.shape
+        free = V[: self.loss.free]
+        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features.X)
+
+        def change_of(number: int, rows: slice, X: np.ndarray) -> np.ndarray:
+            change = over_classes(self.features.scores(free, X), K)
+            change = self.loss.product(wrong[number][:, active], change, rows)
+            change *= self.weights[problems.base, rows]
+            return change[: self.loss.free]
+
+        total = self.features.back(self.blocks, change_of, free.shape)
+        product = np.asarray(problems.C[:, None].astype(np.float32) * over_classes(total, K))
+        product[..., :-1] += V[..., :-1]
+        return product
+
+    def of_class(
+        self, k: int, problems: Problems, wrong: list[np.ndarray], first: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return about class k's own block of the Hessian, averaged over problems at one C.
+
+        Rows that weigh little beside the penalty count in the diagonal alone: most rows, where C is large and most
+        images are certain, or the class is rare. Of very many rows a part is taken.
+
+        Args:
+            wrong: of these problems. first: the coordinate from which on the block is wanted.
+
+        Returns:
+            The block (d + 1 - first, d + 1 - first), and the whole diagonal (d + 1,).
+        """
+        size = self.features.columns - first
+        weight = self._weight(k, k, problems, wrong)
+        heavy = weight * self.norms > _LIGHT
+        picked = np.arange(0, len(weight), max(1, int(heavy.sum()) // (_SAMPLE * size)))
+        share, blocks = len(weight) / len(picked), self.blocks.of(len(picked))
+        diagonals = dict[int, np.ndarray]()
+
+        def scaled(rows: slice) -> np.ndarray:
+            some = picked[rows]
+            X, own, here = self.features.centred(some), share * weight[some], heavy[some]
+            diagonals[rows.start] = own @ (X * X)
+            return np.asarray(X[here, first:] * np.sqrt(own[here])[:, None])
+
+        block = blocks.gram(scaled, size)
+        self.multiply_adds += 0.5 * heavy[picked].sum() * size**2
+        # In the order of the rows, whichever thread was first.
+        diagonal = np.sum([diagonals[rows.start] for rows in blocks.slices], axis=0)
+        diagonal[:-1] += 1
+        block[np.diag_indices(size)] = diagonal[first:]
+        return block, diagonal
+
+    def whole(self, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
+        """Return about the Hessian of all classes, averaged over problems at one C, in double precision.
+
+        Returns:
+            (K (d + 1), K (d + 1)), in blocks of a class.
+        """
+        K, d = self.loss.columns, self.features.columns
+        # Rounded probabilities do not add to 1, and the Hessian would not be positive definite.
+        exactly = [block.astype(np.float64) for block in wrong]
+        picked = self._picked()
+        share, blocks = len(self.features.X) / len(picked), self.blocks.of(len(picked))
+        found = np.empty((K, d, K, d))
+        for k, other in self._pairs():
+            weight = share * self._weight(k, other, problems, exactly)[picked]
+
+            def add(_number: int, rows: slice, so_far: np.ndarray, weight: np.ndarray = weight) -> None:
+                X = self.features.centred(picked[rows]).astype(np.float64)
+                so_far += (X * weight[rows, None]).T @ X
+
+            found[k, :, other] = found[other, :, k] = blocks.total(add, (d, d), np.float64)
+        self.multiply_adds += self.cost_of_whole() / 2
+        if K > 1:
+            # What all intercepts have in common changes nothing, and a factor exists only of what has a curvature.
+            found[:, -1, :, -1] += found[:, -1, :, -1].trace() / K
+        whole = found.reshape(K * d, K * d)
+        whole[np.diag_indices(K * d)] += np.tile(np.append(np.ones(d - 1), 0.0), K)
+        return whole
+
+    def cost_of_whole(self) -> float:
+        """Return the multiply-adds of `whole` and of its factors, each counted twice for its double precision."""
+        return 2 * (len(self._pairs()) * len(self._picked()) * self.features.columns**2 + self.unknowns**3 / 3)
+
+    def _weight(self, k: int, other: int, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
+        """Return what each row weighs in a block of the Hessian, on average over problems at one C, (n,)."""
+        parts = [
+            np.mean(self.loss.curvature(here, rows, k, other) * self.weights[problems.base, rows], axis=0)
+            for rows, here in zip(self.blocks.slices, wrong, strict=True)
+        ]
+        return np.asarray(np.concatenate(parts) * parts[0].dtype.type(problems.C[0]))
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        return [(k, other) for k in range(self.loss.columns) for other in range(k + 1)]
+
+    def _picked(self) -> np.ndarray:
+        """Return the rows that the whole Hessian is made of."""
+        return np.arange(0, len(self.features.X), max(1, len(self.features.X) // (_SAMPLE * self.unknowns)))
