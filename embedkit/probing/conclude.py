@@ -63,7 +63,7 @@ def conclude(
             auc=aucs, sensitivity=operating[2 : 2 + classes], specificity=operating[2 + classes :]
         ),
         calibration=_calibration(evidence, found),
-        decision_curve=_decision_curve(evidence, settings),
+        decision_curve=_decision_curve(evidence, found),
         selected={},
         leakage=evidence.leaked,
         subgroups=subgroups,
@@ -102,11 +102,15 @@ class _Numbers:
         classes = judged.truth.shape[1]
         widths = {"numbers": len(NAMES), "aucs": classes, "operating": 2 + 2 * classes}
         widths |= dict.fromkeys(known, len(CALIBRATION))
+        benefiting = _benefiting(judged) if evidence.calibrated is not None else []
+        widths["benefit"] = len(_AT) * len(benefiting)
 
         def statistic(W: np.ndarray) -> np.ndarray:
             columns = [measure(judged, W), operating_points(judged, W, settings.specificity, settings.sensitivity)]
             for probability in known.values():
                 columns.append(measure_calibration(judged.truth, probability, judged.exclusive, W))
+            for k in benefiting:
+                columns.append(net_benefit(judged.truth[:, k], known["calibrated"][:, k], _AT, W))
             return np.concatenate(columns, axis=1)
 
         found = intervals(statistic, evidence.groups, settings.replicates, settings.seed)
@@ -150,36 +154,28 @@ def _columns(judged: Judged, probability: np.ndarray) -> tuple[np.ndarray, np.nd
     return held.T, claimed.T
 
 
-def _decision_curve(evidence: Evidence, settings: Settings) -> list[dict[str, Any]]:
-    judged, probability = evidence.judged, evidence.calibrated
-    if probability is None:
+def _benefiting(judged: Judged) -> list[int]:
+    """Return the classes that one may treat for: of two exclusive ones the second."""
+    return [1] if judged.two_classes else list(range(judged.truth.shape[1]))
+
+
+def _decision_curve(evidence: Evidence, found: _Numbers) -> list[dict[str, Any]]:
+    judged, numbers = evidence.judged, found["benefit"]
+    if not numbers:
         return []
-    labels = evidence.plan.train.labels
-    curves = []
-    for k, label in enumerate(labels.classes):
-        if judged.two_classes and k == 0:
-            continue
-        rows = np.flatnonzero(~np.isnan(judged.truth[:, k]))
-        truth, p = judged.truth[rows, k], probability[rows, k]
-        groups = np.unique(evidence.groups[rows], return_inverse=True)[1]
-        found = intervals(
-            lambda W, truth=truth, p=p: net_benefit(truth, p, _AT, W),  # type: ignore[misc]
-            groups,
-            settings.replicates,
-            settings.seed,
-        )
-        everybody = treat_all(truth, _AT, np.ones((1, len(truth))))[0]
-        curves.append(
-            {
-                "label": label,
-                "threshold": _AT.tolist(),
-                "model": [one["value"] for one in found],
-                "low": [one["low"] for one in found],
-                "high": [one["high"] for one in found],
-                "treat_all": everybody.tolist(),
-            }
-        )
-    return curves
+    each, width = np.ones((1, len(judged.truth)), np.int64), len(_AT)
+    own = [numbers[start : start + width] for start in range(0, len(numbers), width)]
+    return [
+        {
+            "label": evidence.plan.train.labels.classes[k],
+            "threshold": _AT.tolist(),
+            "model": [one["value"] for one in at],
+            "low": [one["low"] for one in at],
+            "high": [one["high"] for one in at],
+            "treat_all": treat_all(judged.truth[:, k], _AT, each)[0].tolist(),
+        }
+        for k, at in zip(_benefiting(judged), own, strict=True)
+    ]
 
 
 def _subgroups(evidence: Evidence, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 LEVEL = 0.95
-# Of counts in 32 bits, that is 64 MB for the weights of one piece.
-_CELLS_AT_ONCE = 16_000_000
+# Of counts in 32 bits, that is 16 MB for the weights of one piece; what is made of them takes several times as much.
+_CELLS_AT_ONCE = 4_000_000
 _DRAWS_AT_ONCE = 65_536
 _JACKKNIFE_BLOCKS = 500
 

@@ -49,13 +49,21 @@ def net_benefit(truth: np.ndarray, probability: np.ndarray, thresholds: np.ndarr
     True positives less false positives times the odds of the threshold, per image. Treating none has 0 everywhere.
 
     Args:
-        truth: (n,) of 1, 0 or NaN (not judged). probability: (n,), of the same. thresholds: (T,), above 0 and below 1.
+        truth: (n,) of 1, 0 or NaN (not judged). probability: (n,), of the same.
+        thresholds: (T,), rising, above 0 and below 1.
         W: (R, n), counts or weights.
     """
-    known = ~np.isnan(truth)
-    gain = np.where(truth[:, None] == 1, 1.0, -thresholds / (1 - thresholds)) * known[:, None]
-    weights = columns(W).astype(np.float64)
-    return ratio((gain * (probability[:, None] >= thresholds)).T @ weights, known.astype(float) @ weights).T
+    from scipy.sparse import csr_array
+
+    kinds = len(thresholds) + 1
+    known = np.flatnonzero(~np.isnan(truth))
+    # Counted once, by how many thresholds an image reaches; who is treated at one are those of its place and above.
+    place = np.searchsorted(thresholds, probability[known], side="right") + kinds * (truth[known] == 1)
+    counted = csr_array((np.ones(len(known), np.float32), (place, known)), shape=(2 * kinds, len(truth)))
+    negatives, positives = (counted @ columns(W)).astype(np.float64).reshape(2, kinds, -1)
+    false, true = (side[::-1].cumsum(axis=0)[::-1][1:] for side in (negatives, positives))
+    odds = (thresholds / (1 - thresholds))[:, None]
+    return ratio(true - odds * false, negatives.sum(axis=0) + positives.sum(axis=0)).T
 
 
 def treat_all(truth: np.ndarray, thresholds: np.ndarray, W: np.ndarray) -> np.ndarray:

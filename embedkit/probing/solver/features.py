@@ -5,7 +5,7 @@ The mean is taken off the products, not off the rows, so that no copy of the emb
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,12 +17,21 @@ class Features:
     """A matrix, and the precision in which it is multiplied.
 
     Attributes:
-        X: (n, d). mean: (d,), in `precision`. precision: float32 or float64.
+        X: (m, d). mean: (d,), in `precision`. precision: float32 or float64.
+        chosen: (n,) positions of the rows that are meant; None for all.
     """
 
     X: np.ndarray
     mean: np.ndarray
     precision: type[np.floating]
+    chosen: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.X if self.chosen is None else self.chosen)
+
+    def of(self, rows: np.ndarray) -> "Features":
+        """Return some rows of all, without a copy of them."""
+        return replace(self, chosen=rows)
 
     @property
     def columns(self) -> int:
@@ -31,7 +40,7 @@ class Features:
 
     def block(self, rows: slice | np.ndarray) -> np.ndarray:
         """Return some rows, (b, d)."""
-        return np.asarray(self.X[rows], self.precision)
+        return np.asarray(self.X[rows if self.chosen is None else self.chosen[rows]], self.precision)
 
     def scores(self, W: np.ndarray, block: np.ndarray) -> np.ndarray:
         """Return the scores (..., b) of a block of rows for coefficients (..., d + 1)."""

@@ -12,8 +12,8 @@ from embedkit.probing.solver.objective import Problems
 
 # A row whose largest eigenvalue in a Hessian is this, beside the penalty's 1.
 _LIGHT = 0.1
-# Rows may be left out of the products of Hessians whose eigenvalues, beside the penalty's 1, add to this; a copy of the
-# others is worth while where it is less than this part of all.
+# Rows may be left out of the products of Hessians whose eigenvalues, beside the penalty's 1, add to this; to pick the
+# others is worth while where they are less than this part of all.
 _LOST = 0.05
 _MOST = 0.8
 # So many rows for each coordinate are enough for a block of a Hessian that is only to be near the true one.
@@ -25,13 +25,15 @@ class Hessian:
 
     Args:
         features: in single precision and in the coordinates of the Hessian. loss, weights, blocks: as in `Objective`.
+        norms: (n,), the squared lengths of the rows with their 1, where they are known.
     """
 
-    def __init__(self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks) -> None:
+    def __init__(
+        self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks, norms: np.ndarray | None = None
+    ) -> None:
         self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
         self.multiply_adds = 0.0
-        squares = blocks.map(lambda rows: np.square(features.centred(rows)).sum(axis=1), blocks.slices)
-        self.norms = np.concatenate(list(squares))
+        self.norms = self._norms() if norms is None else norms
 
     @property
     def unknowns(self) -> int:
@@ -43,22 +45,22 @@ class Hessian:
 
         Where C is large most images are certain, and each product reads the others alone.
         """
-        curvatures = [
-            np.stack([self.loss.curvature(here, rows, k, k) for k in range(self.loss.columns)])
-            * self.weights[problems.base, rows]
-            * problems.C[:, None].astype(np.float32)
-            for rows, here in zip(self.blocks.slices, wrong, strict=True)
-        ]
+        C = problems.C[:, None].astype(np.float32)
+        weight, total = np.empty(len(self.features)), np.zeros((self.loss.columns, len(problems.C)))
+        for rows, here in zip(self.blocks.slices, wrong, strict=True):
+            own = C * self.weights[problems.base, rows]
+            each = np.stack([own * self.loss.curvature(here, rows, k, k) for k in range(self.loss.columns)])
+            weight[rows] = each.max(axis=(0, 1))
+            total += each.sum(axis=2)
         # The intercepts have no penalty, only the curvature of the rows.
-        least = np.sum([part.sum(axis=2, dtype=np.float64) for part in curvatures], axis=0).min()
-        weight = np.concatenate([part.max(axis=(0, 1)) for part in curvatures]).astype(np.float64)
+        least = total.min()
         lost = np.maximum(weight * self.norms, weight / least if least else 0.0)
         order = np.argsort(lost, kind="stable")
         kept = np.sort(order[np.searchsorted(np.cumsum(lost[order]), _LOST) :])
         if len(kept) > _MOST * len(weight):
             return self, wrong
-        features = Features(self.features.X[kept], self.features.mean, self.features.precision)
-        fewer = Hessian(features, self.loss.of(kept), self.weights[:, kept], self.blocks.of(len(kept)))
+        features, blocks = self.features.of(kept), self.blocks.of(len(kept))
+        fewer = Hessian(features, self.loss.of(kept), self.weights[:, kept], blocks, self.norms[kept])
         there = np.concatenate(wrong, axis=2)[..., kept]
         return fewer, [there[..., rows] for rows in fewer.blocks.slices]
 
@@ -66,7 +68,7 @@ class Hessian:
         """Return the Hessians times V (K, P, d + 1), of the problems ``active`` (P,) within ``wrong``."""
         K, P, d = V.shape
         free = V[: self.loss.free]
-        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features.X)
+        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features)
 
         def change_of(number: int, rows: slice, X: np.ndarray) -> np.ndarray:
             change = over_classes(self.features.scores(free, X), K)
@@ -124,7 +126,7 @@ class Hessian:
         # Rounded probabilities do not add to 1, and the Hessian would not be positive definite.
         exactly = [block.astype(np.float64) for block in wrong]
         picked = self._picked()
-        share, blocks = len(self.features.X) / len(picked), self.blocks.of(len(picked))
+        share, blocks = len(self.features) / len(picked), self.blocks.of(len(picked))
         found = np.empty((K, d, K, d))
         for k, other in self._pairs():
             weight = share * self._weight(k, other, problems, exactly)[picked]
@@ -157,6 +159,10 @@ class Hessian:
     def _pairs(self) -> list[tuple[int, int]]:
         return [(k, other) for k in range(self.loss.columns) for other in range(k + 1)]
 
+    def _norms(self) -> np.ndarray:
+        squares = self.blocks.map(lambda rows: np.square(self.features.centred(rows)).sum(axis=1), self.blocks.slices)
+        return np.concatenate(list(squares))
+
     def _picked(self) -> np.ndarray:
         """Return the rows that the whole Hessian is made of."""
-        return np.arange(0, len(self.features.X), max(1, len(self.features.X) // (_SAMPLE * self.unknowns)))
+        return np.arange(0, len(self.features), max(1, len(self.features) // (_SAMPLE * self.unknowns)))

@@ -57,7 +57,7 @@ class Objective:
         """Return the objective at coefficients (K, P, d + 1), which add to zero over the classes of a softmax."""
         K, P, d = W.shape
         free = W[: self.loss.free]
-        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features.X)
+        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features)
 
         values, wrong = np.empty((len(self.blocks.slices), P)), [np.empty(0)] * len(self.blocks.slices)
 

@@ -78,7 +78,9 @@ class Whole:
         for number in np.unique(of):
             chosen = of == number
             some = [block[:, chosen] for block in wrong]
-            self.factors[int(number)] = cho_factor(hessian.whole(problems.at(chosen), some), overwrite_a=True)
+            factor, lower = cho_factor(hessian.whole(problems.at(chosen), some), overwrite_a=True)
+            # What it is made of needs double precision, what it does does not.
+            self.factors[int(number)] = factor.astype(np.float32), lower
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """As in `Preconditioner`."""
@@ -89,7 +91,7 @@ class Whole:
         for number, factor in self.factors.items():
             chosen = family == number
             if chosen.any():
-                flat = residual[:, chosen].swapaxes(1, 2).reshape(K * d, -1).astype(np.float64)
+                flat = residual[:, chosen].swapaxes(1, 2).reshape(K * d, -1)
                 step[:, chosen] = cho_solve(factor, flat, check_finite=False).reshape(K, d, -1).swapaxes(1, 2)
         return step - step.mean(axis=0) if K > 1 else step
 

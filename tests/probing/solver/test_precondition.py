@@ -1,0 +1,59 @@
+"""Preconditioners are inverses: exact ones of the whole Hessian, near ones of its blocks."""
+
+import numpy as np
+import pytest
+
+from embedkit.probing.solver.precondition import ClassBlocks, Whole
+from tests.probing.solver.making import Made, made
+
+FAMILY = np.zeros(2, int)
+
+
+def residual_of(at: Made) -> np.ndarray:
+    r = np.random.default_rng(3).normal(size=at.W.shape)
+    return np.asarray(r - r.mean(axis=0) * (at.classes > 1), np.float32)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_whole_undoes_the_hessian_it_was_made_of(classes: int) -> None:
+    with made(classes, n=79) as at:
+        one = np.array([2])
+        wrong = [block[:, one] for block in at.objective.at(at.W, at.problems).wrong]
+        whole = Whole(at.hessian, FAMILY, at.problems.at(one), wrong)
+        r = residual_of(at)[:, one]
+        step = whole.solve(r, np.zeros(1, int))
+        back = (at.matrix(at.W, 2) @ step[:, 0].ravel()).reshape(r[:, 0].shape)
+        back -= back.mean(axis=0) * (classes > 1)
+        np.testing.assert_allclose(back, r[:, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_blocks_are_symmetric_positive_and_stay_where_classes_add_to_nothing(classes: int) -> None:
+    with made(classes) as at:
+        state = at.objective.at(at.W, at.problems)
+        blocks = ClassBlocks(at.hessian, FAMILY, at.problems, state.wrong, rotated=False)
+        r, base = residual_of(at), at.problems.base
+        step = blocks.solve(r, base)
+        other = blocks.solve(r[:, ::-1].copy(), base)[:, ::-1]
+        assert (np.einsum("kpd,kpd->p", r, step) > 0).all()
+        np.testing.assert_allclose(
+            np.einsum("kpd,kpd->p", r[:, [1, 0, 3, 2]], step),
+            np.einsum("kpd,kpd->p", r, blocks.solve(r[:, [1, 0, 3, 2]], base)),
+            rtol=1e-3,
+        )
+        np.testing.assert_allclose(other, step, rtol=1e-3, atol=1e-5)
+        if classes > 1:
+            np.testing.assert_allclose(step.sum(axis=0), 0, atol=1e-5)
+
+
+def test_each_family_has_blocks_of_its_own() -> None:
+    with made(1) as at:
+        state = at.objective.at(at.W, at.problems)
+        first = np.array([0, 1])
+        wrong = [block[:, first] for block in state.wrong]
+        apart = ClassBlocks(at.hessian, np.array([0, 1]), at.problems.at(first), wrong, rotated=False)
+        r = residual_of(at)[:, :2]
+        r[:, 1] = r[:, 0]
+        step = apart.solve(r, np.array([0, 1]))
+        assert not np.allclose(step[:, 0], step[:, 1], rtol=1e-3)
+        np.testing.assert_array_equal(apart.solve(r[:, :1], np.array([1]))[:, 0], step[:, 1])
