@@ -12,7 +12,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import intervals
 from embedkit.probing.measures.calibration import measure_calibration
 from embedkit.probing.measures.metrics import Judged, class_aucs
-from embedkit.probing.measures.ranking import mean_of_defined, ratio
+from embedkit.probing.measures.ranking import columns, mean_of_defined, ratio
 from embedkit.probing.target import as_names, in_order
 
 LEAST = 10
@@ -118,20 +118,12 @@ def judge_subgroups(
     large = [number for number, enough in enumerate(sides) if enough.any()]
     common = np.logical_and.reduce([sides[number] for number in large]) if large else np.zeros(0, bool)
     flagged = _flagged(judged, specificity)
-
-    def numbers(W: np.ndarray, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        part = Judged(judged.truth[rows], judged.scores[rows], judged.fold[rows], judged.exclusive)
-        weights = W[:, rows]
-        aucs = mean_of_defined(class_aucs(part, weights)[:, classes])
-        rates = _rates(part.truth[:, classes], flagged[rows][:, classes], weights)
-        if probability is None:
-            return np.column_stack([aucs, *rates, np.full((len(W), 2), np.nan)])
-        calibration = measure_calibration(part.truth, probability[rows], judged.exclusive, weights)
-        return np.column_stack([aucs, *rates, calibration])
+    judges = [_Judge(judged, flagged, probability, members[number]) for number in large]
 
     def statistic(W: np.ndarray) -> np.ndarray:
-        own = [numbers(W, members[number], np.flatnonzero(sides[number])) for number in large]
-        shared = [numbers(W, members[number], np.flatnonzero(common)) for number in large] if common.any() else []
+        each = [judge.measure(W) for judge in judges]
+        own = [_over(sides[number], *found) for number, found in zip(large, each, strict=True)]
+        shared = [_over(common, *found) for found in each] if common.any() else []
         return np.stack([*own, *shared], axis=1).reshape(len(W), -1)
 
     if not large:
@@ -205,13 +197,31 @@ def _flagged(judged: Judged, specificity: float) -> np.ndarray:
     return flagged
 
 
-def _rates(truth: np.ndarray, flagged: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rates = []
-    for side, right in ((1, flagged), (0, 1 - flagged)):
-        held = (truth == side).astype(float)
-        hits, total = W @ (held * right), W @ held
-        rates.append(mean_of_defined(ratio(hits, total)))
-    return rates[0], rates[1]
+class _Judge:
+    """What is measured of one subgroup under any weighting of all images."""
+
+    def __init__(self, judged: Judged, flagged: np.ndarray, probability: np.ndarray | None, rows: np.ndarray) -> None:
+        self.rows, self.probability = rows, None if probability is None else probability[rows]
+        # It keeps the order of its scores from one weighting to the next.
+        self.judged = Judged(judged.truth[rows], judged.scores[rows], judged.fold[rows], judged.exclusive)
+        sides = [(self.judged.truth == side, right) for side, right in ((1, flagged[rows]), (0, 1 - flagged[rows]))]
+        counted = [part.astype(np.float32) for held, right in sides for part in (held * right, held)]
+        self.counted = np.concatenate(counted, axis=1)
+
+    def measure(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return AUC, sensitivity and specificity of each class, (3, R, K), and the calibration, (R, 2)."""
+        weights = W.T[self.rows].T
+        hits, positives, spared, negatives = np.split(self.counted.T @ columns(weights), 4)
+        rates = [ratio(hits, positives).T, ratio(spared, negatives).T]
+        calibration = np.full((len(W), 2), np.nan)
+        if self.probability is not None:
+            calibration = measure_calibration(self.judged.truth, self.probability, self.judged.exclusive, weights)
+        return np.stack([class_aucs(self.judged, weights), *rates]), calibration
+
+
+def _over(classes: np.ndarray, of_classes: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Return the `METRICS`, (R, 5), as means over some classes (K,) of bool."""
+    return np.column_stack([*(mean_of_defined(one[:, classes]) for one in of_classes), calibration])
 
 
 def _furthest(point: np.ndarray, large: int, comparable: bool) -> list[tuple[int, int, int]]:
