@@ -40,6 +40,11 @@ class Hessian:
         """How many coefficients one problem has, with its intercepts."""
         return self.loss.columns * self.features.columns
 
+    def of(self, rows: np.ndarray, share: float = 1.0) -> "Hessian":
+        """Return it of some rows, or about the same, where they are this share of all."""
+        weights = self.weights[:, rows] / np.float32(share)
+        return Hessian(self.features.of(rows), self.loss.of(rows), weights, self.blocks.of(len(rows)), self.norms[rows])
+
     def without_light(self, problems: Problems, wrong: list[np.ndarray]) -> tuple["Hessian", list[np.ndarray]]:
         """Return Hessians without the rows that together hardly matter beside the penalty, and what `times` needs.
 
@@ -59,8 +64,7 @@ class Hessian:
         kept = np.sort(order[np.searchsorted(np.cumsum(lost[order]), _LOST) :])
         if len(kept) > _MOST * len(weight):
             return self, wrong
-        features, blocks = self.features.of(kept), self.blocks.of(len(kept))
-        fewer = Hessian(features, self.loss.of(kept), self.weights[:, kept], blocks, self.norms[kept])
+        fewer = self.of(kept)
         there = np.concatenate(wrong, axis=2)[..., kept]
         return fewer, [there[..., rows] for rows in fewer.blocks.slices]
 
@@ -81,22 +85,19 @@ class Hessian:
         product[..., :-1] += V[..., :-1]
         return product
 
-    def of_class(
-        self, k: int, problems: Problems, wrong: list[np.ndarray], first: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return about class k's own block of the Hessian, averaged over problems at one C.
+    def block(self, weight: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return about the block of a class's own second derivatives, without those of the penalty.
 
         Rows that weigh little beside the penalty count in the diagonal alone: most rows, where C is large and most
         images are certain, or the class is rare. Of very many rows a part is taken.
 
         Args:
-            wrong: of these problems. first: the coordinate from which on the block is wanted.
+            weight: (n,), as `weight` returns it. first: the coordinate from which on the block is wanted.
 
         Returns:
             The block (d + 1 - first, d + 1 - first), and the whole diagonal (d + 1,).
         """
         size = self.features.columns - first
-        weight = self._weight(k, k, problems, wrong)
         heavy = weight * self.norms > _LIGHT
         picked = np.arange(0, len(weight), max(1, int(heavy.sum()) // (_SAMPLE * size)))
         share, blocks = len(weight) / len(picked), self.blocks.of(len(picked))
@@ -112,9 +113,12 @@ class Hessian:
         self.multiply_adds += 0.5 * heavy[picked].sum() * size**2
         # In the order of the rows, whichever thread was first.
         diagonal = np.sum([diagonals[rows.start] for rows in blocks.slices], axis=0)
-        diagonal[:-1] += 1
         block[np.diag_indices(size)] = diagonal[first:]
         return block, diagonal
+
+    def cost_of_block(self, size: int) -> float:
+        """Return the multiply-adds of a `block` of so many coordinates, at most."""
+        return 0.5 * min(len(self.features), 2 * _SAMPLE * size) * size**2
 
     def whole(self, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
         """Return about the Hessian of all classes, averaged over problems at one C, in double precision.
@@ -129,7 +133,7 @@ class Hessian:
         share, blocks = len(self.features) / len(picked), self.blocks.of(len(picked))
         found = np.empty((K, d, K, d))
         for k, other in self._pairs():
-            weight = share * self._weight(k, other, problems, exactly)[picked]
+            weight = share * self.weight(k, other, problems, exactly)[picked]
 
             def add(_number: int, rows: slice, so_far: np.ndarray, weight: np.ndarray = weight) -> None:
                 X = self.features.centred(picked[rows]).astype(np.float64)
@@ -148,7 +152,7 @@ class Hessian:
         """Return the multiply-adds of `whole` and of its factors, each counted twice for its double precision."""
         return 2 * (len(self._pairs()) * len(self._picked()) * self.features.columns**2 + self.unknowns**3 / 3)
 
-    def _weight(self, k: int, other: int, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
+    def weight(self, k: int, other: int, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
         """Return what each row weighs in a block of the Hessian, on average over problems at one C, (n,)."""
         parts = [
             np.mean(self.loss.curvature(here, rows, k, other) * self.weights[problems.base, rows], axis=0)

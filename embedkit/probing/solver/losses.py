@@ -39,6 +39,10 @@ class Loss(Protocol):
         """Return the loss of some rows."""
         ...
 
+    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+        """Return of how many ``rows`` at least, that weigh something in ``weights`` (B, n), a class is the true one."""
+        ...
+
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """Return the terms at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
         ...
@@ -62,6 +66,10 @@ class Softmax:
     def of(self, rows: np.ndarray) -> "Softmax":
         """As in `Loss`."""
         return Softmax(self.codes[rows], self.columns)
+
+    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+        """As in `Loss`."""
+        return int(((weights[:, rows] > 0) @ np.eye(self.columns)[self.codes[rows]]).min())
 
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""
@@ -110,6 +118,11 @@ class Sigmoid:
     def of(self, rows: np.ndarray) -> "Sigmoid":
         """As in `Loss`."""
         return Sigmoid(self.sign[:, rows])
+
+    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+        """As in `Loss`."""
+        sign, counts = self.sign[:, rows], weights[:, rows] > 0
+        return int(min((counts & (sign == side)).sum(axis=1).min() for side in (1, -1)))
 
     def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""

@@ -53,6 +53,11 @@ class Objective:
         self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
         self.multiply_adds = 0.0
 
+    def of(self, rows: np.ndarray, share: float) -> "Objective":
+        """Return about the same of some rows, which are this share of all."""
+        weights = self.weights[:, rows] / np.float32(share)
+        return Objective(self.features.of(rows), self.loss.of(rows), weights, self.blocks.of(len(rows)))
+
     def at(self, W: np.ndarray, problems: Problems) -> State:
         """Return the objective at coefficients (K, P, d + 1), which add to zero over the classes of a softmax."""
         K, P, d = W.shape

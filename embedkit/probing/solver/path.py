@@ -29,8 +29,12 @@ _FACTORED = 6000
 _ROUGH = 1e-2
 # So many conjugate gradients for a step show that a preconditioner is too weak: taken at the start, and later.
 _FEW, _MANY = 8, 60
+# A preconditioner is made anew when the products since have cost so many times as much.
+_WORTH = 2.0
 # From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
 _EASY, _STEP = 1e-3, 10.0
+# Of very many rows so many for each coordinate are solved first, if each side of a class has so many of them.
+_PART, _KNOWN = 16, 5
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,18 @@ def solve_path(
         accuracy: of the probabilities.
     """
     K, B, _d = start.shape
-    grid, every = _with_steps(Cs), np.arange(B)
+    every = np.arange(B)
+    near = _of_some_rows(objective, hessian, axes, Cs[0], start, family)
+    start, grid = (start, _with_steps(Cs, _EASY)) if near is None else (near, _with_steps(Cs, Cs[0]))
     class_blocks = partial(ClassBlocks, hessian, family, rotated=axes.basis is not None)
     whole = partial(Whole, hessian, family) if hessian.unknowns <= _FACTORED else None
     first = Problems(every, np.full(B, grid[0]))
     known: Preconditioner = class_blocks(first, objective.at(start, first).wrong)
     solved: list[tuple[float, np.ndarray]] = []
+    since, families = hessian.multiply_adds, len(np.unique(family))
     while len(grid):
-        near = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
-        together, grid = np.split(grid, [int(np.clip(near, 1, max(1, _WIDE // (K * B))))])
+        close = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
+        together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
         W = np.concatenate([_continued(solved, C) if solved else start for C in together], axis=1)
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
         aim = Aim(np.where(np.isin(problems.C, Cs), accuracy, _ROUGH), _MANY)
@@ -93,15 +100,32 @@ def solve_path(
                 yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
         if len(grid):
             known, last, wrong = found.preconditioner, problems.at(own), [block[:, own] for block in found.wrong]
-            if whole and hessian.multiply_adds - before > len(np.unique(family)) * hessian.cost_of_whole():
+            if whole and hessian.multiply_adds - before > families * hessian.cost_of_whole():
                 known = whole(last, wrong)
-            elif isinstance(known, ClassBlocks):
-                known = class_blocks(last, wrong)
+            elif isinstance(known, ClassBlocks) and hessian.multiply_adds - since > _WORTH * families * known.cost:
+                known, since = class_blocks(last, wrong), hessian.multiply_adds
 
 
-def _with_steps(Cs: np.ndarray) -> np.ndarray:
-    """Return Cs and values between them, and below the first, so that no solution is far from the one before."""
-    first = min(_EASY, Cs[0])
+def _of_some_rows(
+    objective: Objective, hessian: Hessian, axes: Axes, C: float, start: np.ndarray, family: np.ndarray
+) -> np.ndarray | None:
+    """Return about the solutions at C, found on a part of very many rows; None where these are too few for that."""
+    n, part = len(hessian.features), _PART * hessian.features.columns
+    if n < 2 * part:
+        return None
+    rows = np.sort(np.random.default_rng(0).choice(n, part, replace=False))
+    if hessian.loss.known(hessian.weights, rows) < _KNOWN:
+        return None
+    values, products = objective.of(rows, part / n), hessian.of(rows, part / n)
+    (found,) = solve_path(values, products, axes, np.array([C]), start, family, _ROUGH)
+    objective.multiply_adds += values.multiply_adds
+    hessian.multiply_adds += products.multiply_adds
+    return found.W
+
+
+def _with_steps(Cs: np.ndarray, easy: float) -> np.ndarray:
+    """Return Cs and values between them, from an easy one on, so that no solution is far from the one before."""
+    first = min(easy, Cs[0])
     below = np.concatenate([[first], Cs])
     steps = [
         np.geomspace(low, high, int(np.ceil(np.log(high / low) / np.log(_STEP) - 1e-9)), endpoint=False)[1:]

@@ -4,6 +4,7 @@ A softmax does not change when all classes' scores move together, so its solutio
 preconditioner that is not projected onto that subspace leaves it, and the steps multiply.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ from embedkit.probing.solver.objective import Problems
 
 # In principal axes: those along which most of the Hessian is. Along the others its diagonal will do.
 _LEADING = 512
+# Weights of rows that differ by no more than this part of the largest make the same block.
+_ALIKE = 1e-3
 
 
 class Preconditioner(Protocol):
@@ -36,16 +39,20 @@ class ClassBlocks:
     ) -> None:
         self.family, self.pool = family, hessian.blocks
         self.first = max(0, hessian.features.columns - _LEADING) if rotated else 0
-        keys = [(int(number), k) for number in np.unique(family[problems.base]) for k in range(hessian.loss.columns)]
-        of = family[problems.base]
+        of, weights = family[problems.base], dict[tuple[int, int], np.ndarray]()
+        for number in np.unique(of).tolist():
+            here, some = problems.at(of == number), [block[:, of == number] for block in wrong]
+            weights |= {(number, k): hessian.weight(k, k, here, some) for k in range(hessian.loss.columns)}
 
-        def block_of(key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-            chosen = of == key[0]
-            some = [block[:, chosen] for block in wrong]
-            return hessian.of_class(key[1], problems.at(chosen), some, self.first)
+        def blocks_of(alike: dict[tuple[int, int], float]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            block, diagonal = hessian.block(weights[next(iter(alike))], self.first)
+            yield from ((block * factor, diagonal * factor) for factor in alike.values())
 
-        roots = hessian.blocks.map(_root, map(block_of, keys))
-        self.roots = dict(zip(keys, roots, strict=True))
+        # Of one family, where no two weights are proportional.
+        self.cost = hessian.loss.columns * hessian.cost_of_block(hessian.features.columns - self.first)
+        kinds = _proportional(weights)
+        roots = hessian.blocks.map(_root, (made for alike in kinds for made in blocks_of(alike)))
+        self.roots = dict(zip((key for alike in kinds for key in alike), roots, strict=True))
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """As in `Preconditioner`."""
@@ -96,12 +103,30 @@ class Whole:
         return step - step.mean(axis=0) if K > 1 else step
 
 
+def _proportional(weights: dict[tuple[int, int], np.ndarray]) -> list[dict[tuple[int, int], float]]:
+    """Return which weights are multiples of each other, and of which number: with no coefficients yet, most are."""
+    kinds: list[tuple[np.ndarray, dict[tuple[int, int], float]]] = []
+    # The largest is the first, so that no row that matters to another is light in it.
+    for key in sorted(weights, key=lambda key: -weights[key].max()):
+        own = weights[key]
+        for first, alike in kinds:
+            factor = float(own.max() / first.max())
+            if np.allclose(own, factor * first, rtol=_ALIKE, atol=_ALIKE * own.max()):
+                alike[key] = factor
+                break
+        else:
+            kinds.append((own, {key: 1.0}))
+    return [alike for _, alike in kinds]
+
+
 def _root(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inverse of the block's lower Cholesky factor, and that of the rest of the diagonal."""
+    """Return the inverse of the lower Cholesky factor of a block with the penalty, and that of the other diagonal."""
     from scipy.linalg.lapack import strtri
 
     block, diagonal = item
     d = len(block)
+    block[np.diag_indices(d - 1)] += 1
+    diagonal[:-1] += 1
     scale = 1 / np.sqrt(block.diagonal())
     block *= scale
     block *= scale[:, None]

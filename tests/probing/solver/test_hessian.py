@@ -54,12 +54,14 @@ def test_the_block_of_a_class_has_the_diagonal_and_what_is_heavy() -> None:
     with made(n=FEW) as at:
         both = np.array([2, 3])
         wrong = [block[:, both] for block in at.objective.at(at.W, at.problems).wrong]
-        block, diagonal = at.hessian.of_class(1, at.problems.at(both), wrong, 0)
+        weight = at.hessian.weight(1, 1, at.problems.at(both), wrong)
+        block, diagonal = at.hessian.block(weight, 0)
         d = at.W.shape[2]
         expected = ((at.matrix(at.W, 2) + at.matrix(at.W, 3)) / 2)[d : 2 * d, d : 2 * d]
+        expected = expected - np.diag([1.0] * (d - 1) + [0.0])
         np.testing.assert_allclose(diagonal, expected.diagonal(), rtol=1e-4)
         np.testing.assert_allclose(block, expected, atol=0.1 * np.abs(expected).max())
-        tail, same = at.hessian.of_class(1, at.problems.at(both), wrong, 4)
+        tail, same = at.hessian.block(weight, 4)
         np.testing.assert_allclose(tail, block[4:, 4:], rtol=1e-5)
         np.testing.assert_array_equal(same, diagonal)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embedkit.probing.solver.precondition import ClassBlocks, Whole
+from embedkit.probing.solver.precondition import ClassBlocks, Whole, _proportional
 from tests.probing.solver.making import Made, made
 
 FAMILY = np.zeros(2, int)
@@ -57,3 +57,14 @@ def test_each_family_has_blocks_of_its_own() -> None:
         step = apart.solve(r, np.array([0, 1]))
         assert not np.allclose(step[:, 0], step[:, 1], rtol=1e-3)
         np.testing.assert_array_equal(apart.solve(r[:, :1], np.array([1]))[:, 0], step[:, 1])
+
+
+def test_proportional_weights_share_a_block() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.uniform(size=(2, 50))
+    weights = {(0, 0): one, (1, 0): 3 * one, (2, 0): other, (3, 0): 0.5 * one + 1e-3 * other}
+    kinds = [set(alike) for alike in _proportional(weights)]
+    assert sorted(map(sorted, kinds)) == [[(0, 0), (1, 0)], [(2, 0)], [(3, 0)]]
+    shared = next(alike for alike in _proportional(weights) if (0, 0) in alike)
+    assert next(iter(shared)) == (1, 0)
+    assert shared[0, 0] == pytest.approx(1 / 3)
