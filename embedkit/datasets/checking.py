@@ -1,8 +1,8 @@
 """A set on the disk against what its publisher states: counts, missing and surplus files, duplicates, labels."""
 
-import hashlib
 import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +14,10 @@ from embedkit.datasets.open import open_dataset
 from embedkit.datasets.places import data_root, locate
 from embedkit.datasets.unpacking import ARCHIVES, members
 from embedkit.errors import EmbedkitError
+from embedkit.images import ImageError, digest, split_address
 
 State = Literal["ready", "partly there", "absent"]
 _SHOWN = 5
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,6 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
 
 
 def _file(address: str) -> str:
-    from embedkit.images import split_address
-
     return split_address(address).path
 
 
@@ -124,6 +122,8 @@ def _noted(facts: dict[str, Any]) -> list[Finding]:
         "unlisted": "images beside the listed ones, which are in no list",
         "other_images": "images that are none of the set's (masks and the like)",
         "in_split_lists_only": "images that only the split files name",
+        "samples_without_image": "samples of the shards without an image",
+        "members_not_used": "files in the shards that are neither image nor label",
     }
     found = [Finding(text, facts[name]) for name, text in words.items() if facts.get(name)]
     absent = facts.get("absent_files", ())
@@ -146,14 +146,16 @@ def _unpacked(root: Path) -> list[Finding]:
 def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> list[Finding]:
     """Return images with the same bytes, and those of them whose labels differ."""
     table = opened.table
+    addresses = opened.addresses()
     by_size: dict[int, list[int]] = defaultdict(list)
-    for row, (address, found) in enumerate(zip(opened.addresses(), there, strict=True)):
-        if found and _file(address) == address:
-            by_size[os.stat(address).st_size].append(row)  # noqa: PTH116
+    for row, (address, found) in enumerate(zip(addresses, there, strict=True)):
+        if found and (size := _size(address)) is not None:
+            by_size[size].append(row)
     same: dict[tuple[int, str], list[int]] = defaultdict(list)
     for size, rows in by_size.items():
         for row in rows if len(rows) > 1 else ():
-            same[size, _digest(os.path.join(opened.root, table["path"][row]))].append(row)  # noqa: PTH118
+            with suppress(ImageError):
+                same[size, digest(addresses[row])].append(row)
     sets = [rows for rows in same.values() if len(rows) > 1]
     labels = list(columns)
     torn = [rows for rows in sets if labels and len(table.loc[rows, labels].drop_duplicates()) > 1]
@@ -170,9 +172,14 @@ def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> lis
     ]
 
 
-def _digest(path: str) -> str:
-    with open(path, "rb") as stream:  # noqa: PTH123
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _size(address: str) -> int | None:
+    """Return the bytes of an image; 0 for a row of an array or column, and None for a frame of a file."""
+    where = split_address(address)
+    if where.stretch is not None:
+        return where.stretch[1]
+    if where.array is not None:
+        return 0
+    return os.stat(address).st_size if where.whole else None  # noqa: PTH116
 
 
 def describe(card: DatasetCard, root: Path | None = None) -> str:

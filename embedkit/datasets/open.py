@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 from embedkit.datasets.card import DatasetCard
@@ -12,18 +13,27 @@ from embedkit.datasets.fetch import fetch as fetch_files
 from embedkit.datasets.footprint import footprint
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.layouts import reader
-from embedkit.datasets.places import absolute, data_root, locate, not_found
+from embedkit.datasets.places import absolute, data_root, is_file, locate, not_found
 from embedkit.errors import EmbedkitError, unknown_name
 
-_OWN = ("folder", "csv", "npz", "dicom")
+# The module of `embedkit.datasets.layouts` that reads the user's own set, and its function.
+_OWN = {
+    "folder": ("folder", "read_folder"),
+    "csv": ("table", "read_csv"),
+    "npz": ("medmnist", "read_npz"),
+    "dicom": ("dicom", "read_dicom"),
+    "hf": ("hf", "read_hf"),
+    "wds": ("wds", "read_wds"),
+}
 
 
 def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> ImageSet:
     """Open a data set without reading a pixel.
 
     Args:
-        spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST) or
-            ``dicom:PATH``.
+        spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST),
+            ``dicom:PATH``, ``hf:PATH`` (a directory of Hugging Face's ``datasets``) or ``wds:PATH``
+            (webdataset shards).
         root: for a name, the folder of all sets (default EMBEDKIT_DATA, else ./data); for ``csv:``, what its paths
             are relative to (default the folder of the CSV).
         fetch: whether a set that is absent and open to all may be fetched.
@@ -36,23 +46,13 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
     if own is None:
         return _from_catalog(_card(spec), data_root(root), fetch)
     scheme, path = own
-    name = dataset_name(spec)
-    if scheme == "folder":
-        from embedkit.datasets.layouts.folder import read_folder
-
-        return _image_set(name, path, read_folder(path), {})
-    if scheme == "dicom":
-        from embedkit.datasets.layouts.dicom import read_dicom
-
-        return _image_set(name, path, read_dicom(path), {})
-    if scheme == "npz":
-        from embedkit.datasets.layouts.medmnist import read_npz
-
-        return _image_set(name, path.parent, read_npz(path), {})
-    from embedkit.datasets.layouts.table import read_csv
-
-    base = absolute(root) if root else path.parent
-    return _image_set(name, base, read_csv(path, base), {})
+    module, function = _OWN[scheme]
+    read = getattr(import_module(f"embedkit.datasets.layouts.{module}"), function)
+    if scheme == "csv":
+        base = absolute(root) if root else path.parent
+        return _image_set(dataset_name(spec), base, read(path, base), {})
+    base = path.parent if scheme == "npz" or is_file(path) else path
+    return _image_set(dataset_name(spec), base, read(path), {})
 
 
 def dataset_name(spec: str) -> str:
@@ -66,7 +66,9 @@ def dataset_name(spec: str) -> str:
         return _card(spec).name
     scheme, path = own
     path = path.resolve()
-    slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme in ("csv", "npz") else path.name).lower()).strip("-")
+    slug = re.sub(
+        r"[^a-z0-9]+", "-", (path.stem if scheme in ("csv", "npz") or path.suffix == ".tar" else path.name).lower()
+    ).strip("-")
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
     return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
 
@@ -100,7 +102,7 @@ def _own(spec: str) -> tuple[str, Path] | None:
 def _card(spec: str) -> DatasetCard:
     name = canonical(spec)
     if name is None:
-        also = "`embedkit datasets` lists all names; your own images are folder:PATH, csv:PATH, npz:PATH or dicom:PATH."
+        also = f"`embedkit datasets` lists all names; your own images are {', '.join(f'{one}:PATH' for one in _OWN)}."
         raise unknown_name("dataset", spec, catalog(), also)
     return catalog()[name]
 
