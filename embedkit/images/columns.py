@@ -85,7 +85,7 @@ class Columnar:
         if head.startswith(_PARQUET):
             from pyarrow import parquet
 
-            self._parquet = parquet.ParquetFile(path, memory_map=True)
+            self._parquet = parquet.ParquetFile(path)
             self.schema: pa.Schema = self._parquet.schema_arrow
             groups = range(self._parquet.num_row_groups)
             self._lengths = [self._parquet.metadata.row_group(group).num_rows for group in groups]

@@ -64,10 +64,11 @@ def read_wds(place: Path) -> Contents:
         require_all(root, shards)
     counted: dict[str, Any] = {"members_not_used": 0, "samples_without_image": 0}
     nested: set[str] = set()
-    rows = [row for shard in shards for row in _rows(root, shard, counted, nested)]
-    if not rows:
+    # A table per shard: the rows of a million samples as dictionaries would take a gigabyte.
+    tables = [pd.DataFrame(list(_rows(root, shard, counted, nested))) for shard in shards]
+    table = pd.concat(tables, ignore_index=True)
+    if not len(table):
         raise EmbedkitError(f"no images in the {len(shards)} shards of {place}: a sample is KEY.jpg and KEY.cls.")
-    table = pd.DataFrame(rows)
     for name in ("split", "label"):
         if name in table and not table[name].notna().any():
             table = table.drop(columns=name)
