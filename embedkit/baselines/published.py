@@ -26,7 +26,7 @@ def beside(result: ProbeResult, judged: EmbeddingSet | ImageSet) -> list[dict[st
     """Return the published figures that concern the set a result was judged on, as `published_rows`."""
     facts = judged.facts
     return published_rows(
-        judged.name,
+        facts.get("set", judged.name),
         related=facts.get("related", []),
         resolution=facts.get("resolution"),
         target=result.target,

@@ -76,6 +76,7 @@ def probe(
     permutations: Annotated[
         int, typer.Option("--permutations", min=0, help="Compare by so many permutations, not by the bootstrap.")
     ] = 0,
+    pseudonymise: options.Pseudonymise = False,
     cache: options.Cache = None,
     root: options.Root = None,
     weights: options.Weights = None,
@@ -90,10 +91,12 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
-    from embedkit import api, many
+    from embedkit import api, datasets, many
     from embedkit.probing import Settings
 
     check_tables(table or [])
+    if pseudonymise:
+        data, test = list(map(datasets.pseudonymous, data)), test and datasets.pseudonymous(test)
     heads = api.each(classifier or ["logistic"])
     api.check_names(model, [*data, *([test] if test else [])], heads)
     choices = [

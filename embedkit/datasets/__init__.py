@@ -11,6 +11,7 @@ from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.open import dataset_footprint, dataset_name, open_dataset
 from embedkit.datasets.places import data_root, locate, state
+from embedkit.datasets.pseudonyms import pseudonymous
 from embedkit.datasets.unpacking import unpack
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "describe",
     "locate",
     "open_dataset",
+    "pseudonymous",
     "state",
     "unpack",
 ]

@@ -1,6 +1,7 @@
 """ImageSet: the first of the three values, a named table with one row per image."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ class ImageSet:
             the 0/1 columns of a multilabel target. The first is the default.
         facts: what is known of the set and travels with its embeddings: licence, citation, homepage,
             modality, resolution, what ``group`` means.
+        where: the addresses of the images where the table holds pseudonyms for them. pseudonyms: what made these.
     """
 
     name: str
@@ -31,11 +33,15 @@ class ImageSet:
     table: "pd.DataFrame"
     targets: dict[str, tuple[str, ...]]
     facts: dict[str, Any] = field(default_factory=dict)
+    where: tuple[str, ...] = field(default=(), repr=False)
+    pseudonyms: Callable[[str], str] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     def addresses(self) -> list[str]:
         """Return where each image is: root joined with its path, in the order of the table."""
+        if self.pseudonyms is not None:
+            return list(self.where)
         root = str(self.root)
         return [os.path.join(root, path) for path in self.table["path"]]  # noqa: PTH118 - a Path per image costs seconds

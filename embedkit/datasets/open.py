@@ -14,6 +14,7 @@ from embedkit.datasets.footprint import footprint
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.layouts import reader
 from embedkit.datasets.places import absolute, data_root, is_file, locate, not_found
+from embedkit.datasets.pseudonyms import PREFIX, Pseudonyms, hidden, salted
 from embedkit.errors import EmbedkitError, unknown_name
 
 # The module of `embedkit.datasets.layouts` that reads the user's own set, and its function.
@@ -34,6 +35,7 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
         spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST),
             ``dicom:PATH``, ``hf:PATH`` (a directory of Hugging Face's ``datasets``) or ``wds:PATH``
             (webdataset shards).
+            Behind ``pseudonymous:``, any of these with pseudonyms for ids, paths and groups.
         root: for a name, the folder of all sets (default EMBEDKIT_DATA, else ./data); for ``csv:``, what its paths
             are relative to (default the folder of the CSV).
         fetch: whether a set that is absent and open to all may be fetched.
@@ -42,6 +44,8 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
         DatasetNotFound: the set is not on this machine, and is not to be fetched.
         EmbedkitError: the name is unknown, fetching failed, or the files are not what they should be.
     """
+    if spec.startswith(PREFIX):
+        return hidden(open_dataset(spec.removeprefix(PREFIX), root, fetch), dataset_name(spec), salted())
     own = _own(spec)
     if own is None:
         return _from_catalog(_card(spec), data_root(root), fetch)
@@ -59,8 +63,10 @@ def dataset_name(spec: str) -> str:
     """Return the name of a set's cache folder, without opening anything.
 
     Raises:
-        EmbedkitError: the name is unknown.
+        EmbedkitError: the name is unknown, or a set under pseudonyms has no salt.
     """
+    if spec.startswith(PREFIX):
+        return _hidden_name(spec.removeprefix(PREFIX), salted())
     own = _own(spec)
     if own is None:
         return _card(spec).name
@@ -73,6 +79,14 @@ def dataset_name(spec: str) -> str:
     return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
 
 
+def _hidden_name(spec: str, pseudonyms: Pseudonyms) -> str:
+    own = _own(spec)
+    if own is None:
+        # Another salt is another set: one must not overwrite the other.
+        return f"{_card(spec).name}-pseudonymous-{pseudonyms('salt')[:6]}"
+    return f"{own[0]}-pseudonymous-{pseudonyms(str(own[1].resolve()))[:12]}"
+
+
 def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
     """Return a hash of all that opening a set and reading its images can see, without doing either.
 
@@ -83,8 +97,11 @@ def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
         The same text as long as nothing changes; None where files are absent or changed in the last two seconds.
 
     Raises:
-        EmbedkitError: the name is unknown.
+        EmbedkitError: the name is unknown, or a set under pseudonyms has no salt.
     """
+    if spec.startswith(PREFIX):
+        seen = dataset_footprint(spec.removeprefix(PREFIX), root)
+        return None if seen is None else salted()(seen)
     own = _own(spec)
     return footprint("", _card(spec).name, root) if own is None else footprint(*own, root)
 

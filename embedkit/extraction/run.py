@@ -17,7 +17,7 @@ from embedkit.extraction.decode import Decoded, decoded
 from embedkit.extraction.embed import Embedder
 from embedkit.extraction.job import Job
 from embedkit.extraction.ledger import Embedded, with_cost
-from embedkit.extraction.plan import canonical_table, file_stamps, hash_rest, remembered_digests
+from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def extract(
 
     current = store.read()
     provenance = job.provenance(dataset)
-    if current is not None and _up_to_date(table, addresses, provenance, current):
+    if current is not None and _up_to_date(dataset, table, addresses, provenance, current):
         return report(0, current.failed)
     if store.busy():
         progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
@@ -116,7 +116,9 @@ def _workers(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if asked is None else asked
 
 
-def _up_to_date(table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
+def _up_to_date(
+    dataset: ImageSet, table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached
+) -> bool:
     # Images that failed are tried again wherever the outcome can be written down.
     if len(current.failed) and os.access(current.path.parent, os.W_OK):
         return False
@@ -126,7 +128,7 @@ def _up_to_date(table: "pd.DataFrame", addresses: list[str], provenance: dict[st
         return False
     if current.provenance["dataset"] != provenance["dataset"]:
         return False
-    digests = remembered_digests(kept, file_stamps(kept_addresses), current)
+    digests = remembered_digests(kept, stamps_of(dataset, kept_addresses), current)
     return hash_rest(digests, kept_addresses) == list(current.table["digest"])
 
 
@@ -146,7 +148,7 @@ class _Run:
         self.table, self.addresses = table, addresses
         self.current = store.read()
         self.embedder: Embedder | None = None
-        self.stamps = file_stamps(addresses)
+        self.stamps = stamps_of(dataset, addresses)
         self.digests = remembered_digests(table, self.stamps, self.current)
         self.failures: dict[int, tuple[str, str]] = {}
         self.sources = [self.current.rows()] if self.current else []
@@ -230,6 +232,8 @@ class _Run:
         failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
         failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
         failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
+        if self.dataset.pseudonyms is not None:
+            failed["message"] = self._told_only_here(failed, lost)
         if not ok.any():
             first = failed["message"].iloc[0] if len(failed) else "the set is empty"
             raise EmbedkitError(
@@ -241,8 +245,28 @@ class _Run:
         before = self.current.provenance if self.current else None
         provenance = with_cost(self.job.provenance(self.dataset), before, spent)
         if not self._says_the_same(table, failed, provenance):
+            self._say_what_is_kept(table)
             self.store.commit(table, failed, files, self.sources, provenance)
         return failed
+
+    def _told_only_here(self, failed: "pd.DataFrame", lost: list[int]) -> list[str]:
+        """Tell the user why images failed, and return what may be written of it: a message may name anything."""
+        for row in lost:
+            self.progress.note(f"failed: {self.failures[row][1]}")
+        return [
+            f"{path}: {reason}; the run that wrote this said more"
+            for path, reason in zip(failed["path"], failed["reason"], strict=True)
+        ]
+
+    def _say_what_is_kept(self, table: "pd.DataFrame") -> None:
+        if self.dataset.pseudonyms is None:
+            return
+        own = {*self.dataset.facts["pseudonyms"], "digest", "label", "split"}
+        kept = [str(name) for name in table if name not in own]
+        if kept:
+            self.progress.note(
+                f"{self.dataset.name}: written as they are: {', '.join(kept)}. Take out of your table what identifies"
+            )
 
     def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
         return (
