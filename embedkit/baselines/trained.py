@@ -88,8 +88,10 @@ def train(
 
 
 def _refuse(settings: Settings) -> None:
-    if settings.pool == "embeddings":
-        raise EmbedkitError("a trained network has no embeddings to pool: choose the pool 'probabilities'")
+    if settings.judged_level != settings.level:
+        raise EmbedkitError(
+            "a trained network has no embeddings to pool: choose the pool 'probabilities', and leave out views"
+        )
     if settings.fractions or settings.shots:
         raise EmbedkitError("a trained network has no learning curve here: leave out fractions and shots")
 

@@ -47,8 +47,17 @@ def probe(
         ),
     ] = None,
     pool: Annotated[
-        str, typer.Option("--pool", help="Average probabilities or embeddings over the images of a level.")
+        str,
+        typer.Option(
+            "--pool", help="Of the images of a level: probabilities or embeddings (means), or embeddings-max."
+        ),
     ] = "probabilities",
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views", help="Column of views, or view:CC,MLO: those of one case (--level) side by side as one vector."
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option("--split", help="published, or folds: cross-validate though there is a split.")
     ] = "published",
@@ -113,6 +122,7 @@ def probe(
             class_weight=class_weight,
             level=each_level,
             pool=pool if each_level != "image" else "probabilities",
+            views=views,
             by=tuple(by or ()),
             specificity=specificity,
             sensitivity=sensitivity,

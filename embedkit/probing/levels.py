@@ -27,8 +27,11 @@ def units_of(sample: Sample, level: str) -> np.ndarray:
     return as_names(pd.Series(sample.extra[level])).fillna(own).to_numpy(str)
 
 
-def pool_embeddings(sample: Sample, level: str) -> Sample:
-    """Return one row per unit and split: the mean of the embeddings of its images.
+def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
+    """Return one row per unit and split: the embeddings of its images, pooled.
+
+    Args:
+        how: ``mean``, or ``max`` of each dimension.
 
     Raises:
         EmbedkitError: the images of a unit have different labels, or belong to several groups.
@@ -42,10 +45,10 @@ def pool_embeddings(sample: Sample, level: str) -> Sample:
     extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
     return replace(
         sample.select(first),
-        X=means(sample.X, codes),
+        X=pooled(sample.X, codes, how),
         labels=replace(sample.labels, truth=truth),
         ids=units[first],
-        # A mean of several images has no bytes.
+        # What comes of several images has no bytes.
         digests=np.full(len(first), ""),
         extra=extra,
     )
@@ -94,6 +97,18 @@ def means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     weights = (1 / counts[codes]).astype(values.dtype)
     pooling = csr_array((weights, (codes, np.arange(len(codes)))), shape=(len(counts), len(codes)))
     return np.asarray(pooling @ values)
+
+
+def maxima(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the greatest of each dimension of the rows (n, d) that have the same code 0..u-1, (u, d)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    return np.asarray(np.maximum.reduceat(values[order], starts, axis=0))
+
+
+def pooled(values: np.ndarray, codes: np.ndarray, how: str) -> np.ndarray:
+    """Return `means` or `maxima`."""
+    return maxima(values, codes) if how == "max" else means(values, codes)
 
 
 def _refuse_two(names: np.ndarray, units: np.ndarray, codes: np.ndarray, what: str) -> None:
