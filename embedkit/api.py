@@ -151,13 +151,15 @@ def probe(
 
 
 def _in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
-    """Return the result with the published figures of the set it was judged on, and what the embeddings cost."""
-    from embedkit.baselines import beside
+    """Return the result with the published figures of the set it was judged on, and what else it must be read with."""
+    from embedkit.baselines import beside, in_common
 
     costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
     known = [one for one in costs if one is not None]
     embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
-    return replace(result, baselines=beside(result, test or train), cost={**result.cost, "embedding": embedding})
+    notes = [*(in_common(train, test) if test is not None else []), *result.notes]
+    cost = {**result.cost, "embedding": embedding}
+    return replace(result, baselines=beside(result, test or train), cost=cost, notes=notes)
 
 
 def train_baseline(

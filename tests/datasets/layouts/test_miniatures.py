@@ -239,8 +239,13 @@ MINIATURES = [
         "jsiec",
         "JSIEC",
         {},
-        ["1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG", "1000images/29.1.Blur fundus with suspected PDR/x.JPG"],
+        [
+            "1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG",
+            "1000images/29.1.Blur fundus with suspected PDR/x.JPG",
+            "1000images/3.RAO/y.JPG",
+        ],
         {
+            "1000images/3.RAO/y.JPG": {"label": "3.RAO"},
             "1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG": {"label": "0.0.Normal"},
             "1000images/29.1.Blur fundus with suspected PDR/x.JPG": {"label": "29.1.Blur fundus with suspected PDR"},
         },
