@@ -45,6 +45,7 @@ def members(archive: Path) -> list[str]:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
                 return [item.filename for item in zipped.infolist() if not item.is_dir()]
+        _refuse_half_a_zip(archive)
         with tarfile.open(archive) as tarred:
             return [item.name for item in tarred if item.isfile()]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
@@ -59,9 +60,17 @@ def _extract(archive: Path, folder: Path) -> None:
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             zipped.extractall(folder)
         return
+    _refuse_half_a_zip(archive)
     with tarfile.open(archive) as tarred:
         refuse_outside(archive, tarred.getnames())
         tarred.extractall(folder, filter="data")
+
+
+def _refuse_half_a_zip(archive: Path) -> None:
+    # The list of a zip is at its end: without it, it is no zip to zipfile and no tar to tarfile.
+    with archive.open("rb") as stream:
+        if stream.read(4) == b"PK\3\4":
+            raise zipfile.BadZipFile("it ends before the list of its files")
 
 
 def refuse_outside(archive: Path, names: Iterable[str]) -> None:
