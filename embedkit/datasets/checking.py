@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.catalog import canonical, catalog
-from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.image_set import ImageSet, burned_in
 from embedkit.datasets.open import open_dataset
 from embedkit.datasets.places import data_root, locate
 from embedkit.datasets.unpacking import ARCHIVES, members
@@ -83,7 +83,7 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     classes = _classes(table, columns)
     stated = card.counts if card else {}
     findings = [*_missing(opened, there), *_differing(stated, splits, len(table)), *_noted(opened.facts)]
-    findings += _unpacked(opened.root)
+    findings += [*_unpacked(opened.root), *_burned_in(opened)]
     if contents:
         findings += _twice(opened, there, columns)
     return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
@@ -128,6 +128,12 @@ def _noted(facts: dict[str, Any]) -> list[Finding]:
     found = [Finding(text, facts[name]) for name, text in words.items() if facts.get(name)]
     absent = facts.get("absent_files", ())
     return [*found, Finding("files of the set not there", len(absent), tuple(absent[:_SHOWN]))] if absent else found
+
+
+def _burned_in(opened: ImageSet) -> list[Finding]:
+    paths = burned_in(opened)
+    what = "images with text burned into their pixels, as their headers say"
+    return [Finding(what, len(paths), tuple(paths[:_SHOWN]))] if paths else []
 
 
 def _unpacked(root: Path) -> list[Finding]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+BURNED_IN = "burned_in"
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -45,3 +47,11 @@ class ImageSet:
             return list(self.where)
         root = str(self.root)
         return [os.path.join(root, path) for path in self.table["path"]]  # noqa: PTH118 - a Path per image costs seconds
+
+
+def burned_in(dataset: ImageSet) -> list[str]:
+    """Return the paths of the images whose column ``burned_in`` says YES: text in their pixels may name a patient."""
+    if BURNED_IN not in dataset.table:
+        return []
+    said = dataset.table[BURNED_IN].astype(object).map(lambda cell: str(cell).upper() == "YES")
+    return dataset.table["path"][said].tolist()

@@ -18,6 +18,7 @@ from embedkit.extraction.embed import Embedder
 from embedkit.extraction.job import Job
 from embedkit.extraction.ledger import Embedded, with_cost
 from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -233,7 +234,9 @@ class _Run:
         failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
         failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
         if self.dataset.pseudonyms is not None:
-            failed["message"] = self._told_only_here(failed, lost)
+            for message in failed["message"]:
+                self.progress.note(f"failed: {message}")
+            failed["message"] = pd.Series(without_names(failed), dtype=object)
         if not ok.any():
             first = failed["message"].iloc[0] if len(failed) else "the set is empty"
             raise EmbedkitError(
@@ -245,28 +248,10 @@ class _Run:
         before = self.current.provenance if self.current else None
         provenance = with_cost(self.job.provenance(self.dataset), before, spent)
         if not self._says_the_same(table, failed, provenance):
-            self._say_what_is_kept(table)
+            for warning in warnings_of(self.dataset):
+                self.progress.note(warning)
             self.store.commit(table, failed, files, self.sources, provenance)
         return failed
-
-    def _told_only_here(self, failed: "pd.DataFrame", lost: list[int]) -> list[str]:
-        """Tell the user why images failed, and return what may be written of it: a message may name anything."""
-        for row in lost:
-            self.progress.note(f"failed: {self.failures[row][1]}")
-        return [
-            f"{path}: {reason}; the run that wrote this said more"
-            for path, reason in zip(failed["path"], failed["reason"], strict=True)
-        ]
-
-    def _say_what_is_kept(self, table: "pd.DataFrame") -> None:
-        if self.dataset.pseudonyms is None:
-            return
-        own = {*self.dataset.facts["pseudonyms"], "digest", "label", "split"}
-        kept = [str(name) for name in table if name not in own]
-        if kept:
-            self.progress.note(
-                f"{self.dataset.name}: written as they are: {', '.join(kept)}. Take out of your table what identifies"
-            )
 
     def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
         return (
