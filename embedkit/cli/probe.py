@@ -43,7 +43,8 @@ def probe(
     level: Annotated[
         list[str] | None,
         typer.Option(
-            "--level", help="Judge per image, per group, or per value of a column (eye, study); several allowed."
+            "--level",
+            help="Judge per image, per group, or per value of a column (study, or group+laterality); several allowed.",
         ),
     ] = None,
     pool: Annotated[

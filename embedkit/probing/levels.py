@@ -14,17 +14,22 @@ LEVELS = ("image", "group")
 _LEAST_PROBABILITY = 1e-15
 
 
+def level_columns(level: str) -> list[str]:
+    """Return the columns that a level reads beside the group: ``study``, or those of ``group+laterality``."""
+    return [part for part in level.split("+") if part not in LEVELS]
+
+
 def units_of(sample: Sample, level: str) -> np.ndarray:
     """Return the name of what each row is a picture of, (n,): its image, its group, or its value in a column.
 
-    A row without a value in that column is a unit of its own.
+    Of several, as in ``group+laterality``, the values stand together. A row without a value is a unit of its own.
     """
-    if level == "image":
-        return sample.ids
-    if level == "group":
-        return sample.groups
-    own = pd.Series([f"image {name}" for name in sample.ids])
-    return as_names(pd.Series(sample.extra[level])).fillna(own).to_numpy(str)
+    if level in LEVELS:
+        return sample.ids if level == "image" else sample.groups
+    columns = [sample.groups if part == "group" else sample.extra[part] for part in level.split("+")]
+    parts = [as_names(pd.Series(column)).to_numpy(object) for column in columns]
+    rows = zip(sample.ids, *parts, strict=True)
+    return np.array([f"image {own}" if any(map(pd.isna, names)) else " ".join(names) for own, *names in rows])
 
 
 def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:

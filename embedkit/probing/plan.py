@@ -7,7 +7,7 @@ import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.levels import LEVELS, pool_embeddings
+from embedkit.probing.levels import level_columns, pool_embeddings
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
@@ -86,7 +86,7 @@ def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> Non
 
 def _columns(settings: Settings, judged: bool) -> list[str]:
     """Return the columns that a protocol reads of a set, whether it is judged or only learnt from."""
-    level = [settings.level] if settings.level not in LEVELS else []
+    level = level_columns(settings.level)
     by = [column for column, _ in map(parse_by, settings.by)] if judged else []
     views = [views_column(settings.views)] if settings.views else []
     wanted = [*level, *views, *by, *([settings.sites] if settings.sites else [])]

@@ -30,7 +30,8 @@ class Settings:
         folds, repeats: of cross-validation; each repeat cuts anew. seed: of folds, draws and bootstrap.
         replicates: of the bootstrap. standardise: features to mean 0 and deviation 1 over the training rows.
         class_weight: ``balanced`` weighs each class alike.
-        level: ``image``, ``group``, or a column (eye, lesion, study) whose images are judged as one.
+        level: ``image``, ``group``, or a column (eye, lesion, study) whose images are judged as one; several columns by
+            plus, as in ``group+laterality``.
         pool: of them: the mean of ``probabilities`` or ``embeddings``, or ``embeddings-max``, of each dimension.
         views: a column, or ``view:CC,MLO``: the embeddings of the views of each unit of the level are put side by side.
         by: columns of subgroups; ``age:40,60`` cuts numbers at 40 and 60.

@@ -54,6 +54,13 @@ def test_eyes_lie_within_patients_and_what_differs_within_an_eye_is_not_known() 
         pool_embeddings(across, "eye")
 
 
+def test_a_level_may_be_several_columns() -> None:
+    source = sample(list("aabbb"), [1, 1, 1, 2, 2], laterality=["left", "left", "right", "left", None])
+    pooled = pool_embeddings(source, "group+laterality")
+    assert pooled.ids.tolist() == ["1 left", "1 right", "2 left", "image 4"]
+    assert pooled.groups.tolist() == ["1", "1", "2", "2"]
+
+
 def test_a_group_with_two_labels_has_none() -> None:
     mixed = sample(list("abab"), [1, 1, 2, 3])
     with pytest.raises(EmbedkitError, match="1 of 3 units of the level 'group' have images with different labels"):

@@ -69,6 +69,15 @@ def test_all_views_of_the_column_without_names_and_the_same_in_another_set() -> 
     assert plan.test.X.shape == (2, 6)
 
 
+def test_the_views_of_a_breast_are_those_of_a_patient_and_a_side() -> None:
+    source = cases()
+    source.table["side"] = source.table["breast"].str[0]
+    plan = make_plan(source, None, Settings(level="group+side", views="view:CC,MLO"))
+    named = make_plan(source, None, Settings(level="breast", views="view:CC,MLO"))
+    np.testing.assert_array_equal(plan.train.X, named.train.X)
+    assert plan.train.ids.tolist() == ["1 l", "1 r", "3 l", "3 r"]
+
+
 def test_what_can_not_be_joined_is_said() -> None:
     source = cases()
     with pytest.raises(
