@@ -42,7 +42,7 @@ def extract(
 
     Args:
         model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
-        data: a catalog name, ``folder:PATH`` or ``csv:PATH``.
+        data: a catalog name, ``folder:PATH``, ``csv:PATH`` or another address of `embedkit.open_dataset`.
         cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
             of them.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it.

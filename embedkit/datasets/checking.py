@@ -83,7 +83,7 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     classes = _classes(table, columns)
     stated = card.counts if card else {}
     findings = [*_missing(opened, there), *_differing(stated, splits, len(table)), *_noted(opened.facts)]
-    findings += [*_unpacked(opened.root), *_burned_in(opened)]
+    findings += [*_unpacked(opened), *_burned_in(opened)]
     if contents:
         findings += _twice(opened, there, columns)
     return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
@@ -136,10 +136,13 @@ def _burned_in(opened: ImageSet) -> list[Finding]:
     return [Finding(what, len(paths), tuple(paths[:_SHOWN]))] if paths else []
 
 
-def _unpacked(root: Path) -> list[Finding]:
+def _unpacked(opened: ImageSet) -> list[Finding]:
     """Return the archives beside the images of which only a part was unpacked."""
-    findings = []
+    findings, root = [], opened.root
+    read_as_they_are = {_file(address) for address in opened.addresses()}
     for archive in sorted(path for path in root.iterdir() if path.name.lower().endswith(ARCHIVES)):
+        if str(archive) in read_as_they_are:
+            continue
         inside = members(archive)
         # An archive may be unpacked into a folder of its own name.
         tops = (root, root / archive.name.split(".")[0])

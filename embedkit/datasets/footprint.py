@@ -43,7 +43,7 @@ def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | Non
         listed = [inside(base, cell) for cell in read_column(Path(path), "path")]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
-    if scheme == "npz" or (scheme == "wds" and is_file(Path(path))):
+    if scheme == "npz" or (scheme in ("hf", "wds") and is_file(Path(path))):
         return str(Path(path).parent), [str(path)]
     place = Path(path) if scheme else locate(catalog()[canonical(str(path)) or ""], root)
     if place is None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _STATE = "state.json"
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _NAME = "file_name"
+_TABLES = (".parquet", ".arrow")
 
 
 def read(card: DatasetCard, place: Path) -> Contents:
@@ -48,12 +49,14 @@ def read_hf(place: Path) -> Contents:
     Raises:
         EmbedkitError: no such directory, nothing of these in it, a file that is damaged or missing, pyarrow is missing.
     """
+    if place.is_file() and place.suffix in _TABLES:
+        return _from_tables(place.parent, [(place.name, split_of(place.name))])
     if not place.is_dir():
-        raise DatasetNotFound(f"there is no folder {place}: check the path.")
+        raise DatasetNotFound(f"there is no folder {place}, and no Parquet or Arrow file: check the path.")
     found = walk(place)
     others = [name for name in found.skipped if not posixpath.basename(name).startswith(".")]
     states = [name for name in sorted(others) if posixpath.basename(name) == _STATE]
-    tables = sorted(name for name in others if name.endswith((".parquet", ".arrow")))
+    tables = sorted(name for name in others if name.endswith(_TABLES))
     metadata = [name for name in sorted(others) if posixpath.basename(name) in _METADATA]
     if states:
         saved = [(file, split) for name in states for file, split in _saved(place, name)]
@@ -175,7 +178,8 @@ def _table(
         facts["columns_left_out"] = left_out
     cells = whole.columns(kept)
     for name in kept:
-        made |= _column(place / file, name, cells[name], features.get(name) or {}, targets)
+        taken = {"id", "path", "label", "split", "group", *whole.schema.names}
+        made |= _column(place / file, name, cells[name], features.get(name) or {}, targets, taken)
     if "path" in [field.name for field in _fields(whole.schema.field(image).type)]:
         names = whole.field(image, "path").to_pandas()
         if names.notna().any():
@@ -187,17 +191,20 @@ def _table(
 
 
 def _column(
-    file: Path, name: str, cells: "pa.ChunkedArray", feature: dict[str, Any], targets: dict[str, tuple[str, ...]]
+    file: Path,
+    name: str,
+    cells: "pa.ChunkedArray",
+    feature: dict[str, Any],
+    targets: dict[str, tuple[str, ...]],
+    taken: set[str],
 ) -> dict[str, Any]:
-    """Return what becomes of one column, and note the target that it is."""
+    """Return what becomes of one column, and note the target that it is; no flag bears a name that is taken."""
     if name in {"id", "path", "digest"}:
         return {f"{name}_of_the_set": cells.to_pandas()}
     classes = _classes(feature)
     if classes is not None and _is_list(feature):
         held = [None if row is None else set(row) for row in cells.to_pylist()]
-        flags = tuple(
-            f"{name}_{label}" if label in {"id", "path", "label", "split", "group"} else label for label in classes
-        )
+        flags = tuple(f"{name}_{label}" if label in taken else label for label in classes)
         targets[name] = flags
         return {
             flag: [np.nan if row is None else float(number in row) for row in held] for number, flag in enumerate(flags)
@@ -226,8 +233,12 @@ def _written(value: object) -> str:
 def _features(schema: "pa.Schema") -> dict[str, Any]:
     """Return what ``datasets`` says of each column in the metadata of the schema."""
     try:
-        return dict(json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"])
-    except (KeyError, ValueError, TypeError):
+        said = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        # Older releases write a list of something as a list of one.
+        return {
+            name: {"_type": "List", "feature": one[0]} if isinstance(one, list) else one for name, one in said.items()
+        }
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
         return {}
 
 

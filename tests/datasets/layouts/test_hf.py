@@ -96,6 +96,16 @@ def test_without_the_publishers_features_numbers_are_labels(tmp_path):
     assert "split" not in opened.table
 
 
+def test_one_file_alone_and_the_lists_of_older_releases(tmp_path):
+    pytest.importorskip("pyarrow")
+    old = {**FEATURES, "findings": [{"names": ["age", "mass"], "_type": "ClassLabel"}]}
+    arrow(tmp_path / "x-test.arrow", table(tmp_path, [3, 4], features=old))
+    opened = open_dataset(f"hf:{tmp_path / 'x-test.arrow'}")
+    assert opened.root == tmp_path
+    assert opened.targets["findings"] == ("findings_age", "mass")
+    assert opened.table[["age", "findings_age", "split"]].to_numpy().tolist() == [[43, 1, "test"], [44, 1, "test"]]
+
+
 def test_files_that_are_cut_or_missing_are_refused(tmp_path):
     root = saved(tmp_path)
     shard = root / "train" / "data-00001-of-00002.arrow"
