@@ -8,13 +8,13 @@ import json
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from embedkit.datasets.addresses import file_of
 from embedkit.datasets.card import DatasetCard
+from embedkit.datasets.columnar import FILE_NAME, from_tables
 from embedkit.datasets.contents import Contents
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.layouts.folder import read_folder
@@ -24,14 +24,9 @@ from embedkit.datasets.splits import SPLITS
 from embedkit.datasets.tabular import Dialect, read_rows, read_text
 from embedkit.datasets.walk import walk
 from embedkit.errors import EmbedkitError
-from embedkit.images import ImageError, columns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _STATE = "state.json"
 _METADATA = ("metadata.csv", "metadata.jsonl")
-_NAME = "file_name"
 _TABLES = (".parquet", ".arrow")
 
 
@@ -50,7 +45,7 @@ def read_hf(place: Path) -> Contents:
         EmbedkitError: no such directory, nothing of these in it, a file that is damaged or missing, pyarrow is missing.
     """
     if place.is_file() and place.suffix in _TABLES:
-        return _from_tables(place.parent, [(place.name, split_of(place.name))])
+        return from_tables(place.parent, [(place.name, split_of(place.name))])
     if not place.is_dir():
         raise DatasetNotFound(f"there is no folder {place}, and no Parquet or Arrow file: check the path.")
     found = walk(place)
@@ -60,12 +55,12 @@ def read_hf(place: Path) -> Contents:
     metadata = [name for name in sorted(others) if posixpath.basename(name) in _METADATA]
     if states:
         saved = [(file, split) for name in states for file, split in _saved(place, name)]
-        return _from_tables(place, saved)
+        return from_tables(place, saved)
     if metadata:
         return _from_metadata(place, metadata, found.files)
     if tables:
         require_all(place, tables)
-        return _from_tables(place, [(name, split_of(name)) for name in tables])
+        return from_tables(place, [(name, split_of(name)) for name in tables])
     return read_folder(place)
 
 
@@ -108,7 +103,7 @@ def _from_metadata(place: Path, metadata: list[str], images: list[str]) -> Conte
 
 
 def _csv(file: Path) -> pd.DataFrame:
-    return read_rows(file, ("path",), Dialect(rename={_NAME: "path"}))
+    return read_rows(file, ("path",), Dialect(rename={FILE_NAME: "path"}))
 
 
 def _json_lines(file: Path) -> pd.DataFrame:
@@ -122,170 +117,13 @@ def _json_lines(file: Path) -> pd.DataFrame:
             plain = {key: value for key, value in written.items() if not isinstance(value, dict | list)}
         except (ValueError, AttributeError, RecursionError) as error:
             raise EmbedkitError(f"{file}, line {line}: no JSON object ({error}).") from error
-        if _NAME not in plain:
-            raise EmbedkitError(f"{file}, line {line}: it has no '{_NAME}', the path of the image from that folder.")
+        if FILE_NAME not in plain:
+            raise EmbedkitError(
+                f"{file}, line {line}: it has no '{FILE_NAME}', the path of the image from that folder."
+            )
         rows[line] = {
-            "path" if key == _NAME else key: "" if value is None else str(value) for key, value in plain.items()
+            "path" if key == FILE_NAME else key: "" if value is None else str(value) for key, value in plain.items()
         }
     if not rows:
-        raise EmbedkitError(f"{file} is empty: it needs an object per line, with '{_NAME}'.")
+        raise EmbedkitError(f"{file} is empty: it needs an object per line, with '{FILE_NAME}'.")
     return pd.DataFrame.from_dict(rows, orient="index", dtype=object).fillna("")
-
-
-def _from_tables(place: Path, files: list[tuple[str, str]]) -> Contents:
-    targets: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, Any] = {}
-    parts = [_table(place, name, split, targets, facts) for name, split in files]
-    table = pd.concat(parts, ignore_index=True)
-    if not len(table):
-        raise EmbedkitError(f"the {len(files)} files of {place} hold no rows.")
-    for name in ("split", "group"):
-        if name in table and not table[name].notna().any():
-            table = table.drop(columns=name)
-    if "group" in table:
-        facts["group"] = "the column group of the table"
-    ordered = dict(sorted(targets.items(), key=lambda item: item[0] not in ("label", "labels")))
-    first = next(iter(ordered), None)
-    if first is not None and len(ordered[first]) == 1:
-        table = table.rename(columns={ordered[first][0]: "label"})
-        ordered[first] = ("label",)
-    return Contents(table, ordered, facts)
-
-
-def _table(
-    place: Path, file: str, split: str, targets: dict[str, tuple[str, ...]], facts: dict[str, Any]
-) -> pd.DataFrame:
-    try:
-        columns.require_pyarrow(place / file)
-        whole = columns.Columnar(str(place / file))
-    except ImageError as error:
-        raise EmbedkitError(str(error)) from error
-    except columns.damage() as error:
-        raise EmbedkitError(
-            f"{place / file} cannot be read ({error}): it is cut short or damaged, copy it again."
-        ) from error
-    features = _features(whole.schema)
-    image = _image_column(place / file, whole.schema, features)
-    paths = [f"{file}#{image}[{row}]" for row in range(whole.rows)]
-    made: dict[str, Any] = {"id": paths, "path": paths}
-    kept = [
-        name
-        for name in whole.schema.names
-        if name != image and _kept(whole.schema.field(name).type, features.get(name))
-    ]
-    left_out = sorted(set(whole.schema.names) - {image, *kept})
-    if left_out:
-        facts["columns_left_out"] = left_out
-    cells = whole.columns(kept)
-    for name in kept:
-        taken = {"id", "path", "label", "split", "group", *whole.schema.names}
-        made |= _column(place / file, name, cells[name], features.get(name) or {}, targets, taken)
-    if "path" in [field.name for field in _fields(whole.schema.field(image).type)]:
-        names = whole.field(image, "path").to_pandas()
-        if names.notna().any():
-            made[_NAME] = names
-    if split or "split" in made:
-        own = pd.Series(made.get("split", [split] * whole.rows), dtype=object)
-        made["split"] = own.map(lambda name: SPLITS.get(str(name).lower(), np.nan)) if "split" in made else own
-    return pd.DataFrame(made)
-
-
-def _column(
-    file: Path,
-    name: str,
-    cells: "pa.ChunkedArray",
-    feature: dict[str, Any],
-    targets: dict[str, tuple[str, ...]],
-    taken: set[str],
-) -> dict[str, Any]:
-    """Return what becomes of one column, and note the target that it is; no flag bears a name that is taken."""
-    if name in {"id", "path", "digest"}:
-        return {f"{name}_of_the_set": cells.to_pandas()}
-    classes = _classes(feature)
-    if classes is not None and _is_list(feature):
-        held = [None if row is None else set(row) for row in cells.to_pylist()]
-        flags = tuple(f"{name}_{label}" if label in taken else label for label in classes)
-        targets[name] = flags
-        return {
-            flag: [np.nan if row is None else float(number in row) for row in held] for number, flag in enumerate(flags)
-        }
-    if classes is not None:
-        numbers = cells.to_pylist()
-        strange = [number for number in numbers if number is not None and not -1 <= number < len(classes)]
-        if strange:
-            raise EmbedkitError(f"{file}: '{name}' holds {strange[0]}, and its names are {', '.join(classes)}.")
-        targets[name] = (name,)
-        # -1 is how test sets without labels are published.
-        return {name: [np.nan if number in (None, -1) else classes[number] for number in numbers]}
-    values = cells.to_pandas()
-    if name in ("label", "labels", "group"):
-        if name != "group":
-            targets[name] = (name,)
-        return {name: values.map(lambda value: value if pd.isna(value) else _written(value)).astype(object)}
-    return {name: values}
-
-
-def _written(value: object) -> str:
-    # A gap among whole numbers makes pandas hold them as floats.
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _features(schema: "pa.Schema") -> dict[str, Any]:
-    """Return what ``datasets`` says of each column in the metadata of the schema."""
-    try:
-        said = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        # Older releases write a list of something as a list of one.
-        return {
-            name: {"_type": "List", "feature": one[0]} if isinstance(one, list) else one for name, one in said.items()
-        }
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
-        return {}
-
-
-def _classes(feature: dict[str, Any]) -> list[str] | None:
-    inner = feature.get("feature", feature) if _is_list(feature) else feature
-    named = isinstance(inner, dict) and inner.get("_type") == "ClassLabel"
-    return [str(name) for name in inner["names"]] if named and inner.get("names") else None
-
-
-def _is_list(feature: dict[str, Any]) -> bool:
-    return feature.get("_type") in ("Sequence", "List", "LargeList")
-
-
-def _kept(kind: "pa.DataType", feature: dict[str, Any] | None) -> bool:
-    from pyarrow import types
-
-    plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
-    return any(test(kind) for test in plain) or _classes(feature or {}) is not None
-
-
-def _fields(kind: "pa.DataType") -> list[Any]:
-    from pyarrow import types
-
-    return [kind.field(number) for number in range(kind.num_fields)] if types.is_struct(kind) else []
-
-
-def _image_column(file: Path, schema: "pa.Schema", features: dict[str, Any]) -> str:
-    from pyarrow import types
-
-    def holds_bytes(kind: "pa.DataType") -> bool:
-        return bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-    named = [name for name, feature in features.items() if (feature or {}).get("_type") == "Image"]
-    likely = [
-        field.name
-        for field in schema
-        if holds_bytes(field.type)
-        or any(part.name == "bytes" and holds_bytes(part.type) for part in _fields(field.type))
-    ]
-    found = named or likely
-    if not found:
-        raise EmbedkitError(f"{file} has no column of images: its columns are {', '.join(schema.names)}.")
-    chosen = "image" if "image" in found else found[0]
-    if len(found) > 1 and chosen != "image":
-        raise EmbedkitError(
-            f"{file} has several columns of images ({', '.join(found)}): rename the one meant to 'image'."
-        )
-    if not chosen.isidentifier():
-        raise EmbedkitError(f"{file}: the column of images is named '{chosen}': rename it to 'image'.")
-    return chosen
