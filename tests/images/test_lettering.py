@@ -59,3 +59,9 @@ def test_images_of_any_shape(shape: tuple[int, ...]) -> None:
 def test_noise_is_no_text() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     assert letters_in_a_row(noise) < LEAST_LETTERS
+
+
+@pytest.mark.parametrize("name", ["examples_palette.dcm", "examples_rgb_color.dcm"])
+def test_what_an_ultrasound_unit_wrote_is_found(data_root: Path, name: str) -> None:
+    pytest.importorskip("pydicom", reason="DICOM needs embedkit[dicom]")
+    assert letters_in_a_row(load(str(data_root / "dicom" / name))[0]) >= 5
