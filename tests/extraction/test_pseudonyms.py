@@ -18,7 +18,7 @@ from embedkit.probing.splits import leakage
 from tests.extraction.fake import FakeEncoder, expected, job, write_images
 
 SALT = "a secret that nobody guesses"
-NAMES = ("Mueller", "Hans", "PID4711", "broken", "00003", "scans")
+NAMES = ("Mueller", "Hans", "PID4711", "broken", "00003.png", "scans")
 
 
 class Heard(Silent):
