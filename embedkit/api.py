@@ -42,7 +42,7 @@ def extract(
 
     Args:
         model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
-        data: a catalog name, ``folder:PATH`` or ``csv:PATH``.
+        data: a catalog name, ``folder:PATH``, ``csv:PATH`` or another address of `embedkit.open_dataset`.
         cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
             of them.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it.
@@ -151,13 +151,15 @@ def probe(
 
 
 def _in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
-    """Return the result with the published figures of the set it was judged on, and what the embeddings cost."""
-    from embedkit.baselines import beside
+    """Return the result with the published figures of the set it was judged on, and what else it must be read with."""
+    from embedkit.baselines import beside, in_common
 
     costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
     known = [one for one in costs if one is not None]
     embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
-    return replace(result, baselines=beside(result, test or train), cost={**result.cost, "embedding": embedding})
+    notes = [*(in_common(train, test) if test is not None else []), *result.notes]
+    cost = {**result.cost, "embedding": embedding}
+    return replace(result, baselines=beside(result, test or train), cost=cost, notes=notes)
 
 
 def train_baseline(

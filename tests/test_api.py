@@ -1,5 +1,6 @@
 """``ek.load`` by name never returns a stale vector, and ``ek.probe`` takes names and anybody's vectors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,17 @@ def test_probe_runs_on_anybodys_vectors() -> None:
     assert result.auc["value"] > 0.9
     assert result.n_groups == 30
     assert result.baselines == []
+
+
+def test_a_probe_of_sets_with_images_in_common_says_so() -> None:
+    sets = []
+    for seed, (name, related) in enumerate({"busi": ["breastmnist"], "breastmnist": []}.items()):
+        X = np.random.default_rng(seed).normal(size=(60, 4))
+        one = ek.EmbeddingSet.from_arrays(X, np.arange(60) % 2)
+        about = {"targets": {"label": ["label"]}, "facts": {"related": related}}
+        sets.append(replace(one, provenance={"name": name, "dataset": about}))
+    note = ek.probe(sets[0], test=sets[1], replicates=20).notes[0]
+    assert "BreastMNIST is made of the images of BUSI" in note
 
 
 def test_probe_of_a_name_needs_a_model() -> None:

@@ -5,8 +5,8 @@ why. A trained network is judged on the images, and in the numbers, of the probe
 """
 
 from embedkit.baselines.exchange import exchange
-from embedkit.baselines.published import beside, published_rows
+from embedkit.baselines.published import beside, in_common, published_rows
 from embedkit.baselines.recipe import Recipe
 from embedkit.baselines.trained import train
 
-__all__ = ["Recipe", "beside", "exchange", "published_rows", "train"]
+__all__ = ["Recipe", "beside", "exchange", "in_common", "published_rows", "train"]

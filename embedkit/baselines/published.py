@@ -26,12 +26,28 @@ def beside(result: ProbeResult, judged: EmbeddingSet | ImageSet) -> list[dict[st
     """Return the published figures that concern the set a result was judged on, as `published_rows`."""
     facts = judged.facts
     return published_rows(
-        judged.name,
+        facts.get("set", judged.name),
         related=facts.get("related", []),
         resolution=facts.get("resolution"),
         target=result.target,
         protocol=result.protocol,
     )
+
+
+def in_common(train: EmbeddingSet | ImageSet, test: EmbeddingSet | ImageSet) -> list[str]:
+    """Return what a probe from one set to another must be read with where the two have images in common."""
+    names = [str(one.facts.get("set", one.name)) for one in (train, test)]
+    if names[1] not in train.facts.get("related", []) and names[0] not in test.facts.get("related", []):
+        return []
+    plain = [_plain(name) for name in names]
+    words = "the same images in two sizes"
+    if plain[0] != plain[1]:
+        common = _relations()["common"]
+        words = common.get(" ".join(plain)) or common.get(" ".join(reversed(plain)), "their images are related")
+    return [
+        f"{names[0]} and {names[1]}: {words}. Images that were learnt from may be among the judged ones: this is no "
+        "test on unseen patients"
+    ]
 
 
 def published_rows(
@@ -52,7 +68,7 @@ def published_rows(
         One dictionary per figure: ``model``, ``training``, ``resolution``, ``metric``, ``value``, ``comparable``,
         ``why`` (a sentence in either case) and ``source``; comparable ones first, then by falling value.
     """
-    name = re.sub(r"-\d+$", "", dataset)
+    name = _plain(dataset)
     found = []
     for row in _table():
         if row["dataset"] not in (name, *related):
@@ -94,6 +110,11 @@ def _agreement(row: Mapping[str, str]) -> str:
     same = f"the same official test images from the same {_source(row['resolution'])} px source, and the same metric"
     caveat = _relations()["caveat"].get(row["dataset"])
     return f"{same}; {caveat}" if caveat else same
+
+
+def _plain(name: str) -> str:
+    """Return the name of a set without the size in which it is published."""
+    return re.sub(r"-(64|128|224)$", "", name)
 
 
 def _source(resolution: int | str | None) -> int | None:

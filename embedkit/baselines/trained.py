@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from embedkit.baselines.fold import FoldFit, Training, fit_fold, prepare
 from embedkit.baselines.pixels import Pixels, as_embeddings, decode_once
-from embedkit.baselines.published import beside
+from embedkit.baselines.published import beside, in_common
 from embedkit.baselines.recipe import Recipe
 from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.cache.errors import writing_to
@@ -84,12 +84,16 @@ def train(
     total = sum((fit.cost for fit in fits), sum((one.cost for one in pixels), Cost()))
     for one in pixels:
         one.remove()
-    return replace(result, baselines=beside(result, test or dataset), cost={**total.to_dict(), **result.cost})
+    notes = [*(in_common(dataset, test) if test is not None else []), *result.notes]
+    cost = {**total.to_dict(), **result.cost}
+    return replace(result, baselines=beside(result, test or dataset), cost=cost, notes=notes)
 
 
 def _refuse(settings: Settings) -> None:
-    if settings.pool == "embeddings":
-        raise EmbedkitError("a trained network has no embeddings to pool: choose the pool 'probabilities'")
+    if settings.judged_level != settings.level:
+        raise EmbedkitError(
+            "a trained network has no embeddings to pool: choose the pool 'probabilities', and leave out views"
+        )
     if settings.fractions or settings.shots:
         raise EmbedkitError("a trained network has no learning curve here: leave out fractions and shots")
 

@@ -16,6 +16,7 @@ _LISTED = 20
 def extract(
     model: options.Models,
     data: options.Data,
+    pseudonymise: options.Pseudonymise = False,
     cache: options.Cache = None,
     root: options.Root = None,
     weights: options.Weights = None,
@@ -27,9 +28,11 @@ def extract(
     as_json: options.Json = False,
 ) -> None:
     """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
-    from embedkit import api
+    from embedkit import api, datasets
     from embedkit.extraction import extract_named
 
+    if pseudonymise:
+        data = list(map(datasets.pseudonymous, data))
     api.check_names(model, data)
     reports = []
     for name in api.each(data):

@@ -19,7 +19,15 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="Images: a name of `embedkit datasets`, folder:, csv:, npz: or dicom:PATH. May be given several times.",
+        help="Images: a name of `embedkit datasets`, folder:, csv:, npz:, dicom:, hf: or wds:PATH. "
+        "May be given several times.",
+    ),
+]
+Pseudonymise = Annotated[
+    bool,
+    typer.Option(
+        "--pseudonymise",
+        help="Keyed hashes for ids, paths and groups; the salt is $EMBEDKIT_SALT, or in the file $EMBEDKIT_SALT_FILE.",
     ),
 ]
 Cache = Annotated[

@@ -43,12 +43,22 @@ def probe(
     level: Annotated[
         list[str] | None,
         typer.Option(
-            "--level", help="Judge per image, per group, or per value of a column (eye, study); several allowed."
+            "--level",
+            help="Judge per image, per group, or per value of a column (study, or group+laterality); several allowed.",
         ),
     ] = None,
     pool: Annotated[
-        str, typer.Option("--pool", help="Average probabilities or embeddings over the images of a level.")
+        str,
+        typer.Option(
+            "--pool", help="Of the images of a level: probabilities or embeddings (means), or embeddings-max."
+        ),
     ] = "probabilities",
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views", help="Column of views, or view:CC,MLO: those of one case (--level) side by side as one vector."
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option("--split", help="published, or folds: cross-validate though there is a split.")
     ] = "published",
@@ -76,6 +86,7 @@ def probe(
     permutations: Annotated[
         int, typer.Option("--permutations", min=0, help="Compare by so many permutations, not by the bootstrap.")
     ] = 0,
+    pseudonymise: options.Pseudonymise = False,
     cache: options.Cache = None,
     root: options.Root = None,
     weights: options.Weights = None,
@@ -90,10 +101,12 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
-    from embedkit import api, many
+    from embedkit import api, datasets, many
     from embedkit.probing import Settings
 
     check_tables(table or [])
+    if pseudonymise:
+        data, test = list(map(datasets.pseudonymous, data)), test and datasets.pseudonymous(test)
     heads = api.each(classifier or ["logistic"])
     api.check_names(model, [*data, *([test] if test else [])], heads)
     choices = [
@@ -110,6 +123,7 @@ def probe(
             class_weight=class_weight,
             level=each_level,
             pool=pool if each_level != "image" else "probabilities",
+            views=views,
             by=tuple(by or ()),
             specificity=specificity,
             sensitivity=sensitivity,

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from embedkit.cli import options
-from embedkit.cli.console import print_json, print_table, say
+from embedkit.cli.console import Steps, print_json, print_table, say
 from embedkit.errors import EmbedkitError, unknown_name
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_SHOWN = 20
 
 Name = Annotated[str, typer.Argument(help="A name of `embedkit datasets`.")]
 
@@ -87,12 +89,22 @@ def check(
     name: Annotated[str, typer.Argument(help="A name of `embedkit datasets`, or any set as in --data.")],
     root: options.Root = None,
     quick: Annotated[bool, typer.Option("--quick", help="Don't look for images that are there twice.")] = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="Look at all pixels for burned-in text, which may name patients.")
+    ] = False,
+    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare a set on the disk with what its publisher states; exit status 1 where something differs."""
     from embedkit import datasets as sets
 
     found = sets.check(name, root, contents=not quick)
+    if text:
+        from embedkit.extraction.lettering import find_text
+
+        paths = find_text(sets.open_dataset(name, root, fetch=False), workers, Steps())
+        if paths:
+            found.findings.append(sets.Finding("images with what looks like burned-in text", len(paths), tuple(paths)))
     if as_json:
         print_json({"results": [asdict(found)]})
     else:
@@ -101,8 +113,8 @@ def check(
             if counts:
                 print_table((what, "images"), [[label, count] for label, count in counts.items()])
         for finding in found.findings:
-            examples = f", such as {'; '.join(finding.examples)}" if finding.examples else ""
-            say(f"{finding.count:,} {finding.what}{examples}")
+            shown = "; ".join(finding.examples[:_SHOWN])
+            say(f"{finding.count:,} {finding.what}{f', such as {shown}' if shown else ''}")
         if not found.findings:
             say("all is as the publisher states")
     if found.findings:

@@ -8,9 +8,10 @@ from embedkit.datasets.card import DatasetCard, OpenFile
 from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.checking import Check, Finding, check, condition, describe
 from embedkit.datasets.errors import DatasetNotFound
-from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.image_set import ImageSet, burned_in
 from embedkit.datasets.open import dataset_footprint, dataset_name, open_dataset
 from embedkit.datasets.places import data_root, locate, state
+from embedkit.datasets.pseudonyms import pseudonymous
 from embedkit.datasets.unpacking import unpack
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Finding",
     "ImageSet",
     "OpenFile",
+    "burned_in",
     "canonical",
     "catalog",
     "check",
@@ -30,6 +32,7 @@ __all__ = [
     "describe",
     "locate",
     "open_dataset",
+    "pseudonymous",
     "state",
     "unpack",
 ]

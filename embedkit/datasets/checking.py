@@ -1,23 +1,23 @@
 """A set on the disk against what its publisher states: counts, missing and surplus files, duplicates, labels."""
 
-import hashlib
 import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.catalog import canonical, catalog
-from embedkit.datasets.image_set import ImageSet
+from embedkit.datasets.image_set import ImageSet, burned_in
 from embedkit.datasets.open import open_dataset
 from embedkit.datasets.places import data_root, locate
 from embedkit.datasets.unpacking import ARCHIVES, members
 from embedkit.errors import EmbedkitError
+from embedkit.images import ImageError, digest, split_address
 
 State = Literal["ready", "partly there", "absent"]
 _SHOWN = 5
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,13 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     classes = _classes(table, columns)
     stated = card.counts if card else {}
     findings = [*_missing(opened, there), *_differing(stated, splits, len(table)), *_noted(opened.facts)]
-    findings += _unpacked(opened.root)
+    findings += [*_unpacked(opened), *_burned_in(opened)]
     if contents:
         findings += _twice(opened, there, columns)
     return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
 
 
 def _file(address: str) -> str:
-    from embedkit.images import split_address
-
     return split_address(address).path
 
 
@@ -124,16 +122,27 @@ def _noted(facts: dict[str, Any]) -> list[Finding]:
         "unlisted": "images beside the listed ones, which are in no list",
         "other_images": "images that are none of the set's (masks and the like)",
         "in_split_lists_only": "images that only the split files name",
+        "samples_without_image": "samples of the shards without an image",
+        "members_not_used": "files in the shards that are neither image nor label",
     }
     found = [Finding(text, facts[name]) for name, text in words.items() if facts.get(name)]
     absent = facts.get("absent_files", ())
     return [*found, Finding("files of the set not there", len(absent), tuple(absent[:_SHOWN]))] if absent else found
 
 
-def _unpacked(root: Path) -> list[Finding]:
+def _burned_in(opened: ImageSet) -> list[Finding]:
+    paths = burned_in(opened)
+    what = "images with text burned into their pixels, as their headers say"
+    return [Finding(what, len(paths), tuple(paths[:_SHOWN]))] if paths else []
+
+
+def _unpacked(opened: ImageSet) -> list[Finding]:
     """Return the archives beside the images of which only a part was unpacked."""
-    findings = []
+    findings, root = [], opened.root
+    read_as_they_are = {_file(address) for address in opened.addresses()}
     for archive in sorted(path for path in root.iterdir() if path.name.lower().endswith(ARCHIVES)):
+        if str(archive) in read_as_they_are:
+            continue
         inside = members(archive)
         # An archive may be unpacked into a folder of its own name.
         tops = (root, root / archive.name.split(".")[0])
@@ -146,14 +155,16 @@ def _unpacked(root: Path) -> list[Finding]:
 def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> list[Finding]:
     """Return images with the same bytes, and those of them whose labels differ."""
     table = opened.table
+    addresses = opened.addresses()
     by_size: dict[int, list[int]] = defaultdict(list)
-    for row, (address, found) in enumerate(zip(opened.addresses(), there, strict=True)):
-        if found and _file(address) == address:
-            by_size[os.stat(address).st_size].append(row)  # noqa: PTH116
+    for row, (address, found) in enumerate(zip(addresses, there, strict=True)):
+        if found and (size := _size(address)) is not None:
+            by_size[size].append(row)
     same: dict[tuple[int, str], list[int]] = defaultdict(list)
     for size, rows in by_size.items():
         for row in rows if len(rows) > 1 else ():
-            same[size, _digest(os.path.join(opened.root, table["path"][row]))].append(row)  # noqa: PTH118
+            with suppress(ImageError):
+                same[size, digest(addresses[row])].append(row)
     sets = [rows for rows in same.values() if len(rows) > 1]
     labels = list(columns)
     torn = [rows for rows in sets if labels and len(table.loc[rows, labels].drop_duplicates()) > 1]
@@ -170,9 +181,14 @@ def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> lis
     ]
 
 
-def _digest(path: str) -> str:
-    with open(path, "rb") as stream:  # noqa: PTH123
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _size(address: str) -> int | None:
+    """Return the bytes of an image; 0 for a row of an array or column, and None for a frame of a file."""
+    where = split_address(address)
+    if where.stretch is not None:
+        return where.stretch[1]
+    if where.array is not None:
+        return 0
+    return os.stat(address).st_size if where.whole else None  # noqa: PTH116
 
 
 def describe(card: DatasetCard, root: Path | None = None) -> str:

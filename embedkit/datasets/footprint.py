@@ -12,7 +12,7 @@ from pathlib import Path
 
 from embedkit.datasets.addresses import file_of, inside
 from embedkit.datasets.catalog import canonical, catalog
-from embedkit.datasets.places import absolute, locate
+from embedkit.datasets.places import absolute, is_file, locate
 from embedkit.datasets.tabular import read_column
 from embedkit.datasets.walk import walk
 from embedkit.errors import EmbedkitError
@@ -25,7 +25,7 @@ def footprint(scheme: str, path: Path | str, root: Path | None = None) -> str | 
     """Return the footprint of a set, or None where it has none: files that are absent or changed just now.
 
     Args:
-        scheme: ``folder``, ``csv``, ``npz``, ``dicom``, or empty for a set of the catalog.
+        scheme: ``folder``, ``csv`` or another way to name one's own set, or empty for a set of the catalog.
         path: what is written behind it, or the name.
         root: as in `open_dataset`.
     """
@@ -43,7 +43,7 @@ def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | Non
         listed = [inside(base, cell) for cell in read_column(Path(path), "path")]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
-    if scheme == "npz":
+    if scheme == "npz" or (scheme in ("hf", "wds") and is_file(Path(path))):
         return str(Path(path).parent), [str(path)]
     place = Path(path) if scheme else locate(catalog()[canonical(str(path)) or ""], root)
     if place is None:

@@ -136,8 +136,7 @@ def _require(file: Path, rows: pd.DataFrame, description: Description, required:
 
 def _other_release(error: MissingColumn, description: Description) -> EmbedkitError:
     likely = [name for name, columns in description.releases.items() if set(columns) <= set(error.names)]
-    hint = f" It looks like another release: {likely[0]}." if likely else ""
-    return EmbedkitError(f"{error}{hint}")
+    return EmbedkitError(f"{error} It looks like another release: {likely[0]}.") if likely else error
 
 
 def _joined(rows: pd.DataFrame, place: Path, join: Join, description: Description) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 from embedkit.datasets.card import DatasetCard
@@ -12,18 +13,29 @@ from embedkit.datasets.fetch import fetch as fetch_files
 from embedkit.datasets.footprint import footprint
 from embedkit.datasets.image_set import ImageSet
 from embedkit.datasets.layouts import reader
-from embedkit.datasets.places import absolute, data_root, locate, not_found
+from embedkit.datasets.places import absolute, data_root, is_file, locate, not_found
+from embedkit.datasets.pseudonyms import PREFIX, Pseudonyms, hidden, salted
 from embedkit.errors import EmbedkitError, unknown_name
 
-_OWN = ("folder", "csv", "npz", "dicom")
+# The module of `embedkit.datasets.layouts` that reads the user's own set, and its function.
+_OWN = {
+    "folder": ("folder", "read_folder"),
+    "csv": ("table", "read_csv"),
+    "npz": ("medmnist", "read_npz"),
+    "dicom": ("dicom", "read_dicom"),
+    "hf": ("hf", "read_hf"),
+    "wds": ("wds", "read_wds"),
+}
 
 
 def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> ImageSet:
     """Open a data set without reading a pixel.
 
     Args:
-        spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST) or
-            ``dicom:PATH``.
+        spec: a name of the catalog, ``folder:PATH``, ``csv:PATH``, ``npz:PATH`` (the layout of MedMNIST),
+            ``dicom:PATH``, ``hf:PATH`` (a directory of Hugging Face's ``datasets``) or ``wds:PATH``
+            (webdataset shards).
+            Behind ``pseudonymous:``, any of these with pseudonyms for ids, paths and groups.
         root: for a name, the folder of all sets (default EMBEDKIT_DATA, else ./data); for ``csv:``, what its paths
             are relative to (default the folder of the CSV).
         fetch: whether a set that is absent and open to all may be fetched.
@@ -32,43 +44,47 @@ def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> Ima
         DatasetNotFound: the set is not on this machine, and is not to be fetched.
         EmbedkitError: the name is unknown, fetching failed, or the files are not what they should be.
     """
+    if spec.startswith(PREFIX):
+        return hidden(open_dataset(spec.removeprefix(PREFIX), root, fetch), dataset_name(spec), salted())
     own = _own(spec)
     if own is None:
         return _from_catalog(_card(spec), data_root(root), fetch)
     scheme, path = own
-    name = dataset_name(spec)
-    if scheme == "folder":
-        from embedkit.datasets.layouts.folder import read_folder
-
-        return _image_set(name, path, read_folder(path), {})
-    if scheme == "dicom":
-        from embedkit.datasets.layouts.dicom import read_dicom
-
-        return _image_set(name, path, read_dicom(path), {})
-    if scheme == "npz":
-        from embedkit.datasets.layouts.medmnist import read_npz
-
-        return _image_set(name, path.parent, read_npz(path), {})
-    from embedkit.datasets.layouts.table import read_csv
-
-    base = absolute(root) if root else path.parent
-    return _image_set(name, base, read_csv(path, base), {})
+    module, function = _OWN[scheme]
+    read = getattr(import_module(f"embedkit.datasets.layouts.{module}"), function)
+    if scheme == "csv":
+        base = absolute(root) if root else path.parent
+        return _image_set(dataset_name(spec), base, read(path, base), {})
+    base = path.parent if scheme == "npz" or is_file(path) else path
+    return _image_set(dataset_name(spec), base, read(path), {})
 
 
 def dataset_name(spec: str) -> str:
     """Return the name of a set's cache folder, without opening anything.
 
     Raises:
-        EmbedkitError: the name is unknown.
+        EmbedkitError: the name is unknown, or a set under pseudonyms has no salt.
     """
+    if spec.startswith(PREFIX):
+        return _hidden_name(spec.removeprefix(PREFIX), salted())
     own = _own(spec)
     if own is None:
         return _card(spec).name
     scheme, path = own
     path = path.resolve()
-    slug = re.sub(r"[^a-z0-9]+", "-", (path.stem if scheme in ("csv", "npz") else path.name).lower()).strip("-")
+    slug = re.sub(
+        r"[^a-z0-9]+", "-", (path.stem if scheme in ("csv", "npz") or path.suffix == ".tar" else path.name).lower()
+    ).strip("-")
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
     return "-".join(filter(None, (scheme, slug[:40].strip("-"), digest[:6])))
+
+
+def _hidden_name(spec: str, pseudonyms: Pseudonyms) -> str:
+    own = _own(spec)
+    if own is None:
+        # Another salt is another set: one must not overwrite the other.
+        return f"{_card(spec).name}-pseudonymous-{pseudonyms('salt')[:6]}"
+    return f"{own[0]}-pseudonymous-{pseudonyms(str(own[1].resolve()))[:12]}"
 
 
 def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
@@ -81,8 +97,11 @@ def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
         The same text as long as nothing changes; None where files are absent or changed in the last two seconds.
 
     Raises:
-        EmbedkitError: the name is unknown.
+        EmbedkitError: the name is unknown, or a set under pseudonyms has no salt.
     """
+    if spec.startswith(PREFIX):
+        seen = dataset_footprint(spec.removeprefix(PREFIX), root)
+        return None if seen is None else salted()(seen)
     own = _own(spec)
     return footprint("", _card(spec).name, root) if own is None else footprint(*own, root)
 
@@ -100,7 +119,7 @@ def _own(spec: str) -> tuple[str, Path] | None:
 def _card(spec: str) -> DatasetCard:
     name = canonical(spec)
     if name is None:
-        also = "`embedkit datasets` lists all names; your own images are folder:PATH, csv:PATH, npz:PATH or dicom:PATH."
+        also = f"`embedkit datasets` lists all names; your own images are {', '.join(f'{one}:PATH' for one in _OWN)}."
         raise unknown_name("dataset", spec, catalog(), also)
     return catalog()[name]
 

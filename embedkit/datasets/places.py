@@ -8,6 +8,7 @@ from typing import Literal
 from embedkit.datasets.addresses import there
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.errors import DatasetNotFound
+from embedkit.errors import EmbedkitError
 
 
 def absolute(path: Path | str) -> Path:
@@ -16,6 +17,18 @@ def absolute(path: Path | str) -> Path:
     with contextlib.suppress(RuntimeError):
         given = given.expanduser()
     return given.absolute()
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is that of a file.
+
+    Raises:
+        EmbedkitError: the system does not let us see, or has no such names.
+    """
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise EmbedkitError(f"can't look at {path}: {error.strerror}. Check its permissions.") from error
 
 
 def data_root(root: Path | None = None) -> Path:

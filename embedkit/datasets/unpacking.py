@@ -45,6 +45,7 @@ def members(archive: Path) -> list[str]:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
                 return [item.filename for item in zipped.infolist() if not item.is_dir()]
+        _refuse_half_a_zip(archive)
         with tarfile.open(archive) as tarred:
             return [item.name for item in tarred if item.isfile()]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
@@ -54,22 +55,35 @@ def members(archive: Path) -> list[str]:
 def _extract(archive: Path, folder: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            _refuse_outside(archive, zipped.namelist())
+            refuse_outside(archive, zipped.namelist())
             if damaged := zipped.testzip():
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             zipped.extractall(folder)
         return
+    _refuse_half_a_zip(archive)
     with tarfile.open(archive) as tarred:
-        _refuse_outside(archive, tarred.getnames())
+        refuse_outside(archive, tarred.getnames())
         tarred.extractall(folder, filter="data")
 
 
-def _refuse_outside(archive: Path, names: Iterable[str]) -> None:
+def _refuse_half_a_zip(archive: Path) -> None:
+    # The list of a zip is at its end: without it, it is no zip to zipfile and no tar to tarfile.
+    with archive.open("rb") as stream:
+        if stream.read(4) == b"PK\3\4":
+            raise zipfile.BadZipFile("it ends before the list of its files")
+
+
+def refuse_outside(archive: Path, names: Iterable[str]) -> None:
+    """Refuse an archive with a member whose name leads out of its folder.
+
+    Raises:
+        EmbedkitError: it has one.
+    """
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise EmbedkitError(
-                f"{archive} has the member '{name}', which would leave the folder: nothing was unpacked. "
+                f"{archive} has the member '{name}', which would leave the folder: nothing was taken from it. "
                 "This is no archive of a publisher; get it from the homepage."
             )
 

@@ -9,15 +9,26 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
+from typing import Protocol
 
 import numpy as np
 
 from embedkit import images
-from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
 
 # A pool takes about half a second to start, which a few images are not worth.
 _WORTH_A_POOL = 64
+
+
+class Prepares(Protocol):
+    """What is made of the pixels (H, W, 3) of an image: a `Preprocessing`, or what else gives uint8 of one shape."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what `apply` returns."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return what is made of one image."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Decoded:
     failures: list[Failure]
 
 
-def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing) -> Decoded:
+def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Prepares) -> Decoded:
     """Read and preprocess the images at ``addresses``."""
     done: list[int] = []
     pixels, digests, failures = [], [], []
@@ -79,7 +90,7 @@ def _end_with(parent: int) -> None:
 
 
 def decoded(
-    rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing, *, workers: int, batch: int
+    rows: Sequence[int], addresses: Sequence[str], preprocessing: Prepares, *, workers: int, batch: int
 ) -> Generator[Decoded, None, None]:
     """Yield all rows in order, decoded ahead of their use by ``workers`` processes (0: by this one).
 

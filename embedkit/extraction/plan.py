@@ -66,6 +66,18 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
 
 
+def stamps_of(dataset: ImageSet, addresses: Sequence[str]) -> "pd.DataFrame":
+    """Return `file_stamps`; where the set has pseudonyms, one for the two times, which may be the day of the image."""
+    stamps = file_stamps(addresses)
+    hide = dataset.pseudonyms
+    if hide is None:
+        return stamps
+    times = zip(addresses, stamps["mtime_ns"], stamps["ctime_ns"], strict=True)
+    # 15 hexadecimal digits fit 64 bits; 0 says that the times are not to be trusted.
+    hidden = [int(hide(f"{address}\0{m}\0{c}")[:15], 16) if c else 0 for address, m, c in times]
+    return stamps.assign(mtime_ns=0, ctime_ns=np.array(hidden, dtype=np.int64))
+
+
 def remembered_digests(table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None) -> list[str | None]:
     """Return the digest of each image whose file has the path, size and time that the cache recorded."""
     if current is None:

@@ -17,7 +17,8 @@ from embedkit.extraction.decode import Decoded, decoded
 from embedkit.extraction.embed import Embedder
 from embedkit.extraction.job import Job
 from embedkit.extraction.ledger import Embedded, with_cost
-from embedkit.extraction.plan import canonical_table, file_stamps, hash_rest, remembered_digests
+from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def extract(
 
     current = store.read()
     provenance = job.provenance(dataset)
-    if current is not None and _up_to_date(table, addresses, provenance, current):
+    if current is not None and _up_to_date(dataset, table, addresses, provenance, current):
         return report(0, current.failed)
     if store.busy():
         progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
@@ -116,7 +117,9 @@ def _workers(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if asked is None else asked
 
 
-def _up_to_date(table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached) -> bool:
+def _up_to_date(
+    dataset: ImageSet, table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached
+) -> bool:
     # Images that failed are tried again wherever the outcome can be written down.
     if len(current.failed) and os.access(current.path.parent, os.W_OK):
         return False
@@ -126,7 +129,7 @@ def _up_to_date(table: "pd.DataFrame", addresses: list[str], provenance: dict[st
         return False
     if current.provenance["dataset"] != provenance["dataset"]:
         return False
-    digests = remembered_digests(kept, file_stamps(kept_addresses), current)
+    digests = remembered_digests(kept, stamps_of(dataset, kept_addresses), current)
     return hash_rest(digests, kept_addresses) == list(current.table["digest"])
 
 
@@ -146,7 +149,7 @@ class _Run:
         self.table, self.addresses = table, addresses
         self.current = store.read()
         self.embedder: Embedder | None = None
-        self.stamps = file_stamps(addresses)
+        self.stamps = stamps_of(dataset, addresses)
         self.digests = remembered_digests(table, self.stamps, self.current)
         self.failures: dict[int, tuple[str, str]] = {}
         self.sources = [self.current.rows()] if self.current else []
@@ -230,6 +233,10 @@ class _Run:
         failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
         failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
         failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
+        if self.dataset.pseudonyms is not None:
+            for message in failed["message"]:
+                self.progress.note(f"failed: {message}")
+            failed["message"] = pd.Series(without_names(failed), dtype=object)
         if not ok.any():
             first = failed["message"].iloc[0] if len(failed) else "the set is empty"
             raise EmbedkitError(
@@ -241,6 +248,8 @@ class _Run:
         before = self.current.provenance if self.current else None
         provenance = with_cost(self.job.provenance(self.dataset), before, spent)
         if not self._says_the_same(table, failed, provenance):
+            for warning in warnings_of(self.dataset):
+                self.progress.note(warning)
             self.store.commit(table, failed, files, self.sources, provenance)
         return failed
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedkit.images.errors import MissingFile, TooManyPixels, UnreadableFile
+from embedkit.images.errors import MissingFile, TooManyPixels, TruncatedImage, UnreadableFile
 from embedkit.images.policy import MAX_BYTES
 
 Stamp = tuple[int, int, int]
@@ -51,11 +51,38 @@ def read_bytes(path: str) -> bytes:
         TooManyPixels: it is larger than `MAX_BYTES`.
         MissingFile, UnreadableFile: as `look`.
     """
-    _, size, _ = look(path)
-    if size > MAX_BYTES:
-        raise TooManyPixels(
-            f"{path}: it has {size:,} bytes, more than the {MAX_BYTES:,} that are read. "
-            "Scale it down, cut it into tiles or store its frames one by one first."
-        )
+    check_bytes(look(path)[1], path)
     with reading(path):
         return Path(path).read_bytes()
+
+
+def read_stretch(path: str, start: int, size: int, name: str) -> bytes:
+    """Return `size` bytes of a file, from byte `start` on.
+
+    Args:
+        name: what errors call it.
+
+    Raises:
+        TruncatedImage: the file ends before.
+        TooManyPixels, MissingFile, UnreadableFile: as `read_bytes`.
+    """
+    check_bytes(size, name)
+    held = look(path)[1]
+    if held < start + size:
+        raise TruncatedImage(f"{name}: the file ends at byte {held:,}, before the image does. Copy it again.")
+    with reading(path), Path(path).open("rb") as stream:
+        stream.seek(start)
+        return stream.read(size)
+
+
+def check_bytes(size: int, name: str) -> None:
+    """Refuse an image by the size of its file.
+
+    Raises:
+        TooManyPixels: more than `MAX_BYTES`.
+    """
+    if size > MAX_BYTES:
+        raise TooManyPixels(
+            f"{name}: it has {size:,} bytes, more than the {MAX_BYTES:,} that are read. "
+            "Scale it down, cut it into tiles or store its frames one by one first."
+        )

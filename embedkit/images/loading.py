@@ -4,10 +4,10 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from embedkit.images import dicom, npz, raster
+from embedkit.images import columns, dicom, npz, raster
 from embedkit.images.address import Address, split_address
 from embedkit.images.errors import EmptyFile, ImageError, NotAnImage, UnsupportedImage
-from embedkit.images.files import Stamp, look, read_bytes, reading
+from embedkit.images.files import Stamp, check_bytes, look, read_bytes, read_stretch, reading
 from embedkit.images.window import Pixels
 
 _ONE_FRAME = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
@@ -26,25 +26,26 @@ def load(address: str) -> tuple[Pixels, str]:
         ImageError: a subclass for each way an image can be bad; no other error escapes.
     """
     where = split_address(address)
-    if where.array is not None:
+    if where.array is not None and not columns.is_columnar(where.path):
         row = npz.read_row(where.path, where.array, where.row, address)
         return npz.to_rgb(row, address), npz.row_digest(row)
-    data, identity = _read(where)
-    return decode(data, where.path, where.frame), identity
+    data, identity = _read(where, address)
+    return decode(data, where.path if where.frame is not None else address, where.frame), identity
 
 
 def digest(address: str) -> str:
     """Return the identity of an image: 32 hex digits of a sha256.
 
-    Of a file's bytes; of its bytes and the fragment for a frame; of dtype, shape and bytes for a row of an npz.
+    Of a file's bytes, also where the file lies in an archive or in a column; of its bytes and the fragment for a
+    frame; of dtype, shape and bytes for a row of an npz.
 
     Raises:
         ImageError: the file or the row cannot be read. Whether it decodes is not asked.
     """
     where = split_address(address)
-    if where.array is not None:
+    if where.array is not None and not columns.is_columnar(where.path):
         return npz.row_digest(npz.read_row(where.path, where.array, where.row, address))
-    return _read(where)[1]
+    return _read(where, address)[1]
 
 
 def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
@@ -96,14 +97,24 @@ def frame_count(path: str) -> int:
         return 1
 
 
-def _read(where: Address) -> tuple[bytes, str]:
+def _read(where: Address, name: str) -> tuple[bytes, str]:
     if where.frame is None:
-        data = read_bytes(where.path)
+        data = _bytes(where, name)
         return data, hashlib.sha256(data).hexdigest()[:32]
     data, hashed = _read_once(where.path, look(where.path))
     hashed = hashed.copy()
     hashed.update(f"#frame={where.frame}".encode())
     return data, hashed.hexdigest()[:32]
+
+
+def _bytes(where: Address, name: str) -> bytes:
+    if where.stretch is not None:
+        return read_stretch(where.path, *where.stretch, name)
+    if where.array is None:
+        return read_bytes(where.path)
+    data = columns.read_cell(where.path, where.array, where.row, name)
+    check_bytes(len(data), name)
+    return data
 
 
 @lru_cache(maxsize=1)

@@ -77,7 +77,7 @@ def conclude(
             "folds": len(plan.folds) // settings.repeats if plan.kind == "folds" else None,
             "group": settings.group or ("group" if "group" in train.table else None),
             "level": LEVEL,
-            "features": train.X.shape[1],
+            "features": plan.train.X.shape[1],
             "multilabel": not labels.exclusive,
             "class_counts": {
                 "train": counts(labels.classes, labels.truth[learnt]),

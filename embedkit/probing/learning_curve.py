@@ -81,7 +81,7 @@ def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws
             [fit.scores for fit in fits],
             [fit.temperature for fit in fits],
             fitter.head.probabilistic,
-            "image" if settings.pool == "embeddings" else settings.level,
+            settings.judged_level,
         )
         judged = evidence.judged
         point, found = replicates_of(

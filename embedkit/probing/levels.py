@@ -14,21 +14,29 @@ LEVELS = ("image", "group")
 _LEAST_PROBABILITY = 1e-15
 
 
+def level_columns(level: str) -> list[str]:
+    """Return the columns that a level reads beside the group: ``study``, or those of ``group+laterality``."""
+    return [part for part in level.split("+") if part not in LEVELS]
+
+
 def units_of(sample: Sample, level: str) -> np.ndarray:
     """Return the name of what each row is a picture of, (n,): its image, its group, or its value in a column.
 
-    A row without a value in that column is a unit of its own.
+    Of several, as in ``group+laterality``, the values stand together. A row without a value is a unit of its own.
     """
-    if level == "image":
-        return sample.ids
-    if level == "group":
-        return sample.groups
-    own = pd.Series([f"image {name}" for name in sample.ids])
-    return as_names(pd.Series(sample.extra[level])).fillna(own).to_numpy(str)
+    if level in LEVELS:
+        return sample.ids if level == "image" else sample.groups
+    columns = [sample.groups if part == "group" else sample.extra[part] for part in level.split("+")]
+    parts = [as_names(pd.Series(column)).to_numpy(object) for column in columns]
+    rows = zip(sample.ids, *parts, strict=True)
+    return np.array([f"image {own}" if any(map(pd.isna, names)) else " ".join(names) for own, *names in rows])
 
 
-def pool_embeddings(sample: Sample, level: str) -> Sample:
-    """Return one row per unit and split: the mean of the embeddings of its images.
+def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
+    """Return one row per unit and split: the embeddings of its images, pooled.
+
+    Args:
+        how: ``mean``, or ``max`` of each dimension.
 
     Raises:
         EmbedkitError: the images of a unit have different labels, or belong to several groups.
@@ -42,10 +50,10 @@ def pool_embeddings(sample: Sample, level: str) -> Sample:
     extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
     return replace(
         sample.select(first),
-        X=means(sample.X, codes),
+        X=pooled(sample.X, codes, how),
         labels=replace(sample.labels, truth=truth),
         ids=units[first],
-        # A mean of several images has no bytes.
+        # What comes of several images has no bytes.
         digests=np.full(len(first), ""),
         extra=extra,
     )
@@ -94,6 +102,18 @@ def means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     weights = (1 / counts[codes]).astype(values.dtype)
     pooling = csr_array((weights, (codes, np.arange(len(codes)))), shape=(len(counts), len(codes)))
     return np.asarray(pooling @ values)
+
+
+def maxima(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the greatest of each dimension of the rows (n, d) that have the same code 0..u-1, (u, d)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    return np.asarray(np.maximum.reduceat(values[order], starts, axis=0))
+
+
+def pooled(values: np.ndarray, codes: np.ndarray, how: str) -> np.ndarray:
+    """Return `means` or `maxima`."""
+    return maxima(values, codes) if how == "max" else means(values, codes)
 
 
 def _refuse_two(names: np.ndarray, units: np.ndarray, codes: np.ndarray, what: str) -> None:

@@ -7,12 +7,13 @@ import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.levels import LEVELS, pool_embeddings
+from embedkit.probing.levels import level_columns, pool_embeddings
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
 from embedkit.probing.subgroups import parse_by
 from embedkit.probing.target import Labels, as_names, choose_target, listed
+from embedkit.probing.views import Views, join_views, read_views, views_column
 
 REPEAT_STRIDE = 1000
 
@@ -45,10 +46,10 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
     name = choose_target(settings.target, train.targets, train.name)
     _refuse_contradictions(settings, test)
     sample = read_sample(train, name, train.targets[name], settings.group, extra=_columns(settings, test is None))
-    if settings.pool == "embeddings":
-        sample = pool_embeddings(sample, settings.level)
+    views = read_views(settings.views, sample) if settings.views else None
+    sample = _pooled(sample, settings, views)
     if test is not None:
-        return _other_set(train, sample, test, settings)
+        return _other_set(train, sample, test, settings, views)
     if settings.sites:
         return _by_sites(train, sample, settings.sites)
     fold = published_fold(sample) if settings.split == "published" else None
@@ -59,6 +60,13 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
             f"{train.name} has a published split, which can't be repeated: leave repeats out, or choose split folds"
         )
     return _published(train, sample, fold)
+
+
+def _pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
+    how = "max" if settings.pool == "embeddings-max" else "mean"
+    if views is not None:
+        return join_views(sample, views, settings.level, how)
+    return sample if settings.judged_level == settings.level else pool_embeddings(sample, settings.level, how)
 
 
 def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> None:
@@ -78,13 +86,16 @@ def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> Non
 
 def _columns(settings: Settings, judged: bool) -> list[str]:
     """Return the columns that a protocol reads of a set, whether it is judged or only learnt from."""
-    level = [settings.level] if settings.level not in LEVELS else []
+    level = level_columns(settings.level)
     by = [column for column, _ in map(parse_by, settings.by)] if judged else []
-    wanted = [*level, *by, *([settings.sites] if settings.sites else [])]
+    views = [views_column(settings.views)] if settings.views else []
+    wanted = [*level, *views, *by, *([settings.sites] if settings.sites else [])]
     return list(dict.fromkeys(wanted))
 
 
-def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, settings: Settings) -> Plan:
+def _other_set(
+    train: EmbeddingSet, sample: Sample, test: EmbeddingSet, settings: Settings, views: Views | None
+) -> Plan:
     _refuse_other_vectors(train, test)
     name, targets = sample.labels.name, test.targets
     notes = list(sample.notes)
@@ -105,8 +116,7 @@ def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, settings
     if grouping != group:
         notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
     judged = read_sample(test, name, columns, grouping, sample.labels.classes, _columns(settings, judged=True))
-    if settings.pool == "embeddings":
-        judged = pool_embeddings(judged, settings.level)
+    judged = _pooled(judged, settings, views)
     plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
     return _checked(plan)
 

@@ -54,7 +54,7 @@ def probe(
             [fit.scores for fit in fits],
             [fit.temperature for fit in fits],
             fitter.head.probabilistic,
-            "image" if settings.pool == "embeddings" else settings.level,
+            settings.judged_level,
         )
         curve = learning_curve(fitter, plan, settings, amounts, tell)
     tell(f"{settings.classifier}: {settings.replicates} bootstrap replicates")

@@ -13,7 +13,7 @@ MAX_SEED = 2**31
 
 _CHOICES = {
     "split": ("published", "folds"),
-    "pool": ("probabilities", "embeddings"),
+    "pool": ("probabilities", "embeddings", "embeddings-max"),
     "class_weight": (None, "balanced"),
 }
 _LEAST = {"seed": 0, "folds": 2, "repeats": 1, "replicates": 1, "draws": 2}
@@ -30,8 +30,10 @@ class Settings:
         folds, repeats: of cross-validation; each repeat cuts anew. seed: of folds, draws and bootstrap.
         replicates: of the bootstrap. standardise: features to mean 0 and deviation 1 over the training rows.
         class_weight: ``balanced`` weighs each class alike.
-        level: ``image``, ``group``, or a column (eye, lesion, study) whose images are judged as one.
-        pool: what is averaged over them, ``probabilities`` or ``embeddings``.
+        level: ``image``, ``group``, or a column (eye, lesion, study) whose images are judged as one; several columns by
+            plus, as in ``group+laterality``.
+        pool: of them: the mean of ``probabilities`` or ``embeddings``, or ``embeddings-max``, of each dimension.
+        views: a column, or ``view:CC,MLO``: the embeddings of the views of each unit of the level are put side by side.
         by: columns of subgroups; ``age:40,60`` cuts numbers at 40 and 60.
         specificity, sensitivity: of the operating points, in 0..1.
         fractions: of the training groups, in percent, and shots: images per class, of the learning curve.
@@ -54,6 +56,7 @@ class Settings:
     class_weight: str | None = None
     level: str = "image"
     pool: str = "probabilities"
+    views: str | None = None
     by: tuple[str, ...] = ()
     specificity: float = 0.9
     sensitivity: float = 0.9
@@ -70,6 +73,10 @@ class Settings:
         refuse_too_small(self, _LEAST)
         if self.seed > MAX_SEED:
             raise EmbedkitError(f"seed = {self.seed} is too large: give {MAX_SEED} or less")
+        if self.views is not None and self.level == "image":
+            raise EmbedkitError(
+                f"views = {self.views} are joined over the images of a case: say which, as in level 'group' or a column"
+            )
         for name in ("specificity", "sensitivity"):
             if not 0 < getattr(self, name) < 1:
                 raise EmbedkitError(f"{name} = {getattr(self, name)} is no proportion: give one between 0 and 1")
@@ -77,6 +84,11 @@ class Settings:
             raise EmbedkitError(f"fractions = {list(self.fractions)}: each is a percentage above 0 and up to 100")
         if not all(shots >= 1 for shots in self.shots):
             raise EmbedkitError(f"shots = {list(self.shots)}: each is a number of images per class, 1 or more")
+
+    @property
+    def judged_level(self) -> str:
+        """What a row that a classifier meets stands for: an image, unless the images of a unit were pooled before."""
+        return self.level if self.pool == "probabilities" and self.views is None else "image"
 
     @classmethod
     def of(cls, **choices: Any) -> Self:

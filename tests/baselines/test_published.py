@@ -1,14 +1,20 @@
 """Published figures are shown with what makes them comparable, and never called so where they are not."""
 
 import csv
+import re
 from collections import Counter
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from embedkit.baselines import published_rows
+from embedkit.baselines import in_common, published_rows
+from embedkit.baselines.published import _relations as relations
+from embedkit.cache import EmbeddingSet
+from embedkit.datasets import catalog
 
 PUBLISHED: dict[str, Any] = {"split": "published"}
 KEYS = ["model", "training", "resolution", "metric", "value", "comparable", "why", "source"]
@@ -128,3 +134,45 @@ def test_the_table_says_what_was_gathered(data_root: Path) -> None:
     with source.open(encoding="utf-8") as file:
         everything = {tuple(row.values()) for row in csv.DictReader(file)}
     assert {tuple(row.values()) for row in table()} <= everything
+
+
+def _of(name: str, **facts: Any) -> EmbeddingSet:
+    about = {"targets": {"label": ["label"]}, "facts": {**catalog()[name].facts(), **facts}}
+    one = EmbeddingSet.from_arrays(np.eye(2), ["a", "b"])
+    return replace(one, provenance={"name": name, "encoder": "e", "key": "k", "dataset": about})
+
+
+def test_every_pair_of_the_catalog_with_images_in_common_is_explained() -> None:
+    pairs = {
+        frozenset(re.sub(r"-(64|128|224)$", "", name) for name in (card.name, other))
+        for card in catalog().values()
+        for other in card.related
+    }
+    known = relations()["common"]
+    assert {frozenset(pair.split()) for pair in known} == {pair for pair in pairs if len(pair) == 2}
+    assert len(known) == len({frozenset(pair.split()) for pair in known})
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        ("ham10000", "isic2018-task3", "HAM10000 is the training part of ISIC 2018 Task 3"),
+        ("dermamnist-224", "ham10000", "DermaMNIST is HAM10000"),
+        ("breastmnist", "busi", "BreastMNIST is made of the images of BUSI"),
+        ("chestmnist-128", "nih-chestxray14", "split otherwise"),
+        ("pathmnist", "pathmnist-64", "the same images in two sizes"),
+    ],
+)
+def test_a_probe_across_sets_with_images_in_common_is_warned_of(train: str, test: str, words: str) -> None:
+    for pair in ((train, test), (test, train)):
+        (note,) = in_common(*map(_of, pair))
+        assert note.startswith(f"{pair[0]} and {pair[1]}: ")
+        assert words in note
+        assert "no test on unseen patients" in note
+
+
+def test_sets_without_images_in_common_are_not_warned_of() -> None:
+    assert in_common(_of("ham10000"), _of("isic2018")) == []
+    assert in_common(_of("bloodmnist"), _of("chest-xray")) == []
+    hidden = replace(_of("ham10000"), provenance={**_of("ham10000", set="ham10000").provenance, "name": "hidden"})
+    assert len(in_common(hidden, _of("dermamnist"))) == 1

@@ -163,7 +163,8 @@ def test_a_bad_image_is_named_and_not_judged(tmp_path: Path) -> None:
     ("choices", "said"),
     [
         ({"arch": "resnet81"}, "unknown timm model"),
-        ({"pool": "embeddings"}, "no embeddings to pool"),
+        ({"pool": "embeddings", "level": "group"}, "no embeddings to pool"),
+        ({"views": "view", "level": "group"}, "leave out views"),
         ({"shots": (1, 2)}, "learning curve"),
         ({"weights": Path("absent.safetensors")}, "absent.safetensors"),
         ({"target": "tumour"}, "unknown target"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from embedkit.datasets import DatasetCard
 from tests.cli.conftest import Run
@@ -22,7 +23,7 @@ def test_lists_by_modality_state_and_licence(embedkit: Run, data_root: Path) -> 
     assert {"idrid", "brset"} <= {row["data"] for row in retina}
     assert "hei-med" not in {row["data"] for row in retina}
     free = embedkit("datasets", "--root", data_root, "--licence", "cc by 4.0", "--json").results
-    assert {"jsiec", "pathmnist"} <= {row["data"] for row in free}
+    assert {"rfmid", "pathmnist"} <= {row["data"] for row in free}
     assert "ham10000" not in {row["data"] for row in free}
     assert "partly there" in embedkit("datasets", "--root", data_root).out
 
@@ -77,3 +78,15 @@ def test_check_exits_with_1_where_something_differs(embedkit: Run, place: Path, 
     whole = embedkit("datasets", "check", "hei-med", "--quick", "--root", data_root)
     assert whole.status == 0
     assert "all is as the publisher states" in whole.out
+
+
+def test_check_lists_images_with_burned_in_text(embedkit: Run, place: Path) -> None:
+    for name, text in (("set/a/1.png", "PID 4711"), ("set/b/2.png", "")):
+        page = Image.new("L", (160, 80), 40)
+        ImageDraw.Draw(page).text((8, 8), text, fill=250, font=ImageFont.load_default(20))
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        page.save(place / name)
+    assert embedkit("datasets", "check", "folder:set").status == 0
+    told = embedkit("datasets", "check", "folder:set", "--text", "--workers", "0")
+    assert told.status == 1
+    assert "1 images with what looks like burned-in text, such as a/1.png" in told.out

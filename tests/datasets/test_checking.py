@@ -1,12 +1,13 @@
 """What `check` says of real sets, and of sets that are not right."""
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from embedkit.datasets import catalog, check, condition
-from tests.datasets.making import images, write
+from tests.datasets.making import image, images, write
 from tests.datasets.test_unpacking import zipped
 
 
@@ -90,3 +91,19 @@ def test_split_files_and_files_that_are_not_there(tmp_path: Path) -> None:
 def test_a_set_that_cannot_be_read_is_partly_there(tmp_path: Path) -> None:
     write(tmp_path / "eyepacs/trainLabels.csv", "id_code,diagnosis\na,0\n")
     assert condition(catalog()["eyepacs"], tmp_path) == "partly there"
+
+
+def test_the_same_image_twice_in_shards_is_found(tmp_path: Path) -> None:
+    for name, label in (("train-0", "0"), ("test-0", "1")):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as archive:
+            archive.add(image(tmp_path / ".made" / "x.png"), "1.png")
+            archive.add(write(tmp_path / ".made" / "x.cls", label), "1.cls")
+            archive.add(write(tmp_path / ".made" / "y.cls", label), "2.cls")
+    found = check(f"wds:{tmp_path}")
+    assert (found.images, found.splits, found.classes) == (2, {"test": 1, "train": 1}, {"1": 1, "0": 1})
+    assert counts(found) == {
+        "samples of the shards without an image": 2,
+        "images that are there twice or more": 1,
+        "images that are there under different labels": 1,
+        "images that are in more than one split": 1,
+    }

@@ -18,9 +18,11 @@ def test_every_module_of_layouts_reads_something() -> None:
         "described",
         "dicom",
         "folder",
+        "hf",
         "medmnist",
         "mini_mias",
         "table",
+        "wds",
     }
 
 

@@ -13,6 +13,8 @@ from embedkit.images import Address, split_address
         ("scan.dcm#frame=3", Address("scan.dcm", frame=3)),
         ("scan.dcm#frame=0", Address("scan.dcm", frame=0)),
         ("x.npz#train_images[17]", Address("x.npz", array="train_images", row=17)),
+        ("x.tar#bytes=1536+20480", Address("x.tar", stretch=(1536, 20480))),
+        ("x.tar#bytes=1536", Address("x.tar#bytes=1536")),
         ("a#frame=1#frame=2", Address("a#frame=1", frame=2)),
         ("scan.dcm#frame=", Address("scan.dcm#frame=")),
         ("scan.dcm#frame=-1", Address("scan.dcm#frame=-1")),
@@ -21,7 +23,7 @@ from embedkit.images import Address, split_address
         ("x.npz#a[1].png", Address("x.npz#a[1].png")),
     ],
 )
-def test_only_the_two_fragments_are_split_off(address, parts):
+def test_only_the_three_fragments_are_split_off(address, parts):
     assert split_address(address) == parts
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
-from embedkit.probing.levels import means, pool_embeddings, pool_scores
+from embedkit.probing.levels import maxima, means, pool_embeddings, pool_scores
 from embedkit.probing.sample import Sample, read_sample
 from tests.probing.making import QUICK
 
@@ -52,6 +52,13 @@ def test_eyes_lie_within_patients_and_what_differs_within_an_eye_is_not_known() 
     across = sample(list("aab"), [1, 2, 3], eye=["l", "l", "r"])
     with pytest.raises(EmbedkitError, match=r"the level 'eye' cuts across groups \(patients\): the images of l belong"):
         pool_embeddings(across, "eye")
+
+
+def test_a_level_may_be_several_columns() -> None:
+    source = sample(list("aabbb"), [1, 1, 1, 2, 2], laterality=["left", "left", "right", "left", None])
+    pooled = pool_embeddings(source, "group+laterality")
+    assert pooled.ids.tolist() == ["1 left", "1 right", "2 left", "image 4"]
+    assert pooled.groups.tolist() == ["1", "1", "2", "2"]
 
 
 def test_a_group_with_two_labels_has_none() -> None:
@@ -99,3 +106,18 @@ def test_noisy_images_of_a_patient_are_judged_better_together(pool: str) -> None
     assert together.level == "group"
     assert sorted(together.predictions["id"], key=int) == [str(name) for name in range(200)]
     assert together.auc["value"] > alone.auc["value"] + 0.05
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
+@settings(deadline=None)
+def test_maxima_are_those_of_a_loop(names: list[int]) -> None:
+    codes = np.unique(names, return_inverse=True)[1]
+    X = np.random.default_rng(0).normal(size=(len(codes), 4))
+    expected = np.stack([X[codes == code].max(axis=0) for code in range(codes.max() + 1)])
+    np.testing.assert_array_equal(maxima(X, codes), expected)
+
+
+def test_embeddings_of_a_group_become_their_maximum() -> None:
+    source = sample(list("aabba"), [5, 5, 6, 6, 7])
+    pooled = pool_embeddings(source, "group", "max")
+    np.testing.assert_array_equal(pooled.X, [source.X[:2].max(0), source.X[2:4].max(0), source.X[4]])

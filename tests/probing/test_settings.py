@@ -20,6 +20,7 @@ from embedkit.probing.settings import Settings
         ({"seed": 2**31 + 1}, "seed = 2147483649 is too large"),
         ({"split": "publishd"}, "unknown split 'publishd'. Did you mean published? There are published, folds."),
         ({"pool": "max"}, "unknown pool 'max'"),
+        ({"views": "view"}, "views = view are joined over the images of a case"),
         ({"class_weight": "equal"}, "unknown class_weight 'equal'"),
         ({"specificity": 1.0}, "specificity = 1.0 is no proportion"),
         ({"sensitivity": 90}, "sensitivity = 90 is no proportion"),

@@ -1,7 +1,8 @@
 """``dicom:PATH``: a folder tree of DICOM files; patient, study and a few facts come from the headers, nothing else.
 
-Columns: group (patient), study, series, modality, view, laterality, sex, age (years), scanner. Names, dates, free
-text and all other elements of a header are never read into the table.
+Columns: group (patient), study, series, modality, view, laterality, sex, age (years), scanner, and burned_in: YES where
+the header says that text is burned into the pixels. Names, dates, free text and all other elements of a header are
+never read into the table.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from embedkit.datasets.addresses import frames
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.contents import Contents
+from embedkit.datasets.image_set import BURNED_IN
 from embedkit.datasets.tabular import read_rows, typed
 from embedkit.datasets.walk import walk
 from embedkit.errors import EmbedkitError
@@ -28,6 +30,7 @@ _ELEMENTS = {
     "sex": ("PatientSex",),
     "age": ("PatientAge",),
     "scanner": ("ManufacturerModelName", "Manufacturer"),
+    BURNED_IN: ("BurnedInAnnotation",),
 }
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _KEYS = ("path", "study", "group")

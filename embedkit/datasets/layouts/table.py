@@ -33,7 +33,11 @@ def read_csv(file: Path, base: Path) -> Contents:
     Raises:
         EmbedkitError: the table can't be read, or a row of it can't be used; the message names the line.
     """
-    rows = read_rows(file, ("path",))
+    return from_rows(read_rows(file, ("path",)), file, base)
+
+
+def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
+    """Make a table of the text of its cells, as `read_csv` does; the index is the line in `file`."""
     rows["path"] = [_path(file, base, line, written) for line, written in rows["path"].items()]
     if not any(there(base / file_of(path)) for path in rows["path"]):
         raise DatasetNotFound(

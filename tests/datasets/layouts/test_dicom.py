@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from embedkit import images
-from embedkit.datasets import open_dataset
+from embedkit.datasets import burned_in, check, open_dataset
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.privacy import warnings_of
 from tests.datasets.making import image, write
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM needs embedkit[dicom]")
@@ -70,6 +71,23 @@ def test_labels_beside_the_files_by_study_patient_or_path(tmp_path: Path) -> Non
         write(tmp_path / "labels.csv", text)
         with pytest.raises(EmbedkitError, match=message):
             open_dataset(f"dicom:{tmp_path}")
+
+
+def test_text_burned_into_the_pixels_is_told_where_the_header_says_so(tmp_path: Path) -> None:
+    dicom(tmp_path / "1.dcm", PatientID="P1", BurnedInAnnotation="YES")
+    dicom(tmp_path / "2.dcm", PatientID="P2", BurnedInAnnotation="NO")
+    dicom(tmp_path / "3.dcm", PatientID="P3")
+    opened = open_dataset(f"dicom:{tmp_path}")
+    assert opened.table["burned_in"].fillna("").tolist() == ["YES", "NO", ""]
+    assert burned_in(opened) == ["1.dcm"]
+    assert warnings_of(opened) == [
+        f"{opened.name}: 1 images have text burned into their pixels, as their headers say, which may name patients: "
+        "1.dcm (column burned_in)"
+    ]
+    (finding,) = [one for one in check(f"dicom:{tmp_path}").findings if "burned" in one.what]
+    assert (finding.count, finding.examples) == (1, ("1.dcm",))
+    (tmp_path / "1.dcm").unlink()
+    assert warnings_of(open_dataset(f"dicom:{tmp_path}")) == []
 
 
 def test_the_real_files(data_root: Path) -> None:

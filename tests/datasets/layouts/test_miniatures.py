@@ -239,8 +239,13 @@ MINIATURES = [
         "jsiec",
         "JSIEC",
         {},
-        ["1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG", "1000images/29.1.Blur fundus with suspected PDR/x.JPG"],
+        [
+            "1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG",
+            "1000images/29.1.Blur fundus with suspected PDR/x.JPG",
+            "1000images/3.RAO/y.JPG",
+        ],
         {
+            "1000images/3.RAO/y.JPG": {"label": "3.RAO"},
             "1000images/0.0.Normal/1ffa92e4-8d87-11e8-9daf-6045cb817f5b..JPG": {"label": "0.0.Normal"},
             "1000images/29.1.Blur fundus with suspected PDR/x.JPG": {"label": "29.1.Blur fundus with suspected PDR"},
         },
@@ -610,6 +615,8 @@ def test_cbis_ddsm_that_is_not_right(tmp_path: Path) -> None:
     [
         ("aptos2019", "train.csv", "image,level\n1_left,2\n", "no column 'id_code'.*another release: EyePACS"),
         ("odir-5k", "data.csv", "ID,filename,labels\n1,a.jpg,['N']\n", "It looks like another release: one row per eye"),
+        ("ham10000", "HAM10000_metadata.csv", "isic_id,diagnosis_1\nISIC_1,Benign\n", "another release: the metadata of the ISIC Archive"),
+        ("ham10000", "HAM10000_metadata.csv", "patient_id,lesion_id,diagnostic,img_id\n1,2,NEV,a.png\n", "no column 'image_id'.*a table of pad-ufes-20"),
         ("vindr-cxr", "image_labels_train.csv", "image_id,class_name,class_id,rad_id,x_min\na,b,1,R1,3\n", "release: the boxes"),
         ("chexpert", "train.csv", f"Path,{CHEXPERT}\na.jpg,{'2,' * 13}2\n", "line 2: '2' in 'No Finding' is not 0 or 1"),
         ("inbreast", "INbreast.csv", "Laterality;View;File Name;ACR;Bi-Rads\nR;CC;a;4;9\n", "line 2: '9' in 'Bi-Rads' is none of"),
