@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached, writing_to
 from embedkit.cache.receipt import receipt
-from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep
+from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1 << 22
 _OVERHEAD = 1 << 18
 _JSON = ("dataset", "configuration")
+_TABLE = ("id", "path", "digest")
+_FAILED = ("id", "path", "reason", "message")
+_FILES = ("size", "mtime_ns", "ctime_ns")
+_PROVENANCE = ("name", "encoder", "key", "dataset", "configuration", "version")
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,23 @@ class Store:
         others = self.cache.glob(f"*/{self.encoder}.{self.key}.h5ad")
         return sorted(path for path in others if path != self.path)
 
+    def adopt(self, path: Path, wanted: Set[str]) -> list[Rows]:
+        """Copy the vectors of the wanted digests from a sibling into shards; return the shards.
+
+        A sibling has a lock of its own, so its file may be replaced at any time: it is opened once, and its digests
+        and its vectors are of one file.
+
+        Raises:
+            CacheError: the sibling is damaged, or the disk is full or closed.
+        """
+        with open_sealed(path, verified=True) as file, reading(path):
+            digests = _header(file, path).table["digest"].to_numpy(object)
+            _, first = np.unique(digests.astype(str), return_index=True)
+            rows = np.sort([row for row in first if digests[row] in wanted])
+            step = max(1, _BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
+            return [self.add_shard(_take(file["X"], block), list(digests[block])) for block in blocks]
+
     def commit(
         self,
         table: "pd.DataFrame",
@@ -143,6 +164,9 @@ class Store:
 
         from embedkit.cache.elements import write_dict, write_table
 
+        # A flipped byte that is merged would have a valid checksum ever after.
+        for source in sources:
+            verify_seal(source.path)
         uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
         room = _room(len(table), sources[0].path, [table, failed, files])
         with sealed_file(self.path, room) as file:
@@ -210,19 +234,25 @@ def read_header(path: Path) -> Cached:
     Raises:
         ForeignCache, DamagedCache: see `open_sealed`.
     """
+    with open_sealed(path) as file, reading(path):
+        return _header(file, path)
+
+
+def _header(file: "h5py.File", path: Path) -> Cached:
     from embedkit.cache.elements import read_dict, read_table
 
-    with open_sealed(path) as file, reading(path):
-        uns = read_dict(file["uns"])
-        return Cached(
-            path=path,
-            shape=tuple(file["X"].shape),
-            dtype=file["X"].dtype,
-            table=read_table(file["obs"]),
-            failed=uns["failed"],
-            files=uns["files"],
-            provenance=_unpack(uns["embedkit"]),
-        )
+    uns = read_dict(file["uns"])
+    n, d = file["X"].shape
+    table = read_table(file["obs"])
+    header = Cached(path, (n, d), file["X"].dtype, table, uns["failed"], uns["files"], _unpack(uns["embedkit"]))
+    for frame, columns in ((table, _TABLE), (header.failed, _FAILED), (header.files, _FILES)):
+        if missing := [name for name in columns if name not in frame]:
+            raise DamagedCache(f"{path} is damaged: it has no column '{missing[0]}'")
+    if not n == len(table) == len(header.files):
+        raise DamagedCache(f"{path} is damaged: {n} vectors for {len(table)} rows")
+    if missing := [name for name in _PROVENANCE if name not in header.provenance]:
+        raise DamagedCache(f"{path} is damaged: it has no '{missing[0]}'")
+    return header
 
 
 def read(path: Path) -> EmbeddingSet:
@@ -234,11 +264,10 @@ def read(path: Path) -> EmbeddingSet:
     """
     if not path.exists():
         raise NotCached(f"there is no cache file {path}")
-    header = read_header(path)
     with open_sealed(path) as file, reading(path):
-        X = file["X"].astype(np.float32)[()]
-    if len(X) != len(header.table):
-        raise DamagedCache(f"{path} is damaged: {len(X)} vectors for {len(header.table)} rows")
+        header = _header(file, path)
+        # numpy widens many times faster than HDF5.
+        X = file["X"][()].astype(np.float32, copy=False)
     return EmbeddingSet(X, header.table, header.provenance, header.failed)
 
 

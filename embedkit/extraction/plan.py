@@ -79,11 +79,15 @@ def remembered_digests(table: "pd.DataFrame", stamps: "pd.DataFrame", current: C
 def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:
     """Return the digests with the missing ones computed; an image that can't be read stays without."""
     missing = [row for row, digest in enumerate(digests) if digest is None]
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = readers.map(_digest, (addresses[row] for row in missing))
     full = list(digests)
-    for row, digest in zip(missing, found, strict=True):
-        full[row] = digest
+    readers = ThreadPoolExecutor(_READERS)
+    try:
+        found = readers.map(_digest, (addresses[row] for row in missing))
+        for row, digest in zip(missing, found, strict=True):
+            full[row] = digest
+    finally:
+        # After Ctrl-C nobody waits for gigabytes to be hashed.
+        readers.shutdown(cancel_futures=True)
     return full
 
 

@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.cache import Cached, CacheError, Store, read_header
+from embedkit.cache import Cached, CacheError, DamagedCache, ForeignCache, NotCached, Store, read_header
 from embedkit.cost import Cost, measured
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
@@ -152,20 +153,29 @@ class _Run:
         self.sources = [self.current.rows()] if self.current else []
         self.sources += store.shards()
         self.known = {digest for source in self.sources for digest in source.digests}
-        if any(digest not in self.known for digest in self.digests):
-            self._add_siblings()
-        if self.known:
+        siblings = self._siblings() if any(digest not in self.known for digest in self.digests) else {}
+        if self.known or siblings:
             self.digests = hash_rest(self.digests, addresses)
+        for path, digests in siblings.items():
+            self._adopt(path, digests & set(filter(None, self.digests)) - self.known)
 
-    def _add_siblings(self) -> None:
+    def _siblings(self) -> dict[Path, set[str]]:
+        found = {}
         for path in self.store.siblings():
             try:
-                rows = read_header(path).rows()
+                found[path] = set(read_header(path).rows().digests)
             except CacheError as error:
                 self.progress.note(f"left aside: {error}")
-                continue
-            self.sources.append(rows)
-            self.known.update(rows.digests)
+        return found
+
+    def _adopt(self, path: Path, wanted: set[str]) -> None:
+        try:
+            shards = self.store.adopt(path, wanted) if wanted else []
+        except (DamagedCache, ForeignCache, NotCached) as error:
+            self.progress.note(f"left aside: {error}")
+            return
+        self.sources += shards
+        self.known.update(digest for shard in shards for digest in shard.digests)
 
     def embed(self, workers: int, asked: int | None) -> int:
         """Embed what has no vector; return how many vectors were computed."""
@@ -197,6 +207,9 @@ class _Run:
         finally:
             stretches.close()
             self.progress.stop()
+            # After an error what is encoded is kept too; where the error is a full disk, it can't be.
+            with suppress(CacheError):
+                embedder.commit()
         self.sources += embedder.shards
         self.known.update(queued - embedder.not_finite)
         for row, digest in enumerate(self.digests):
