@@ -80,7 +80,7 @@ def _seal_of(file: BufferedReader, path: Path) -> Seal:
     return seal
 
 
-_MEND = "Remove it (embedkit cache rm FILE) and extract again"
+_MEND = "Mend it (embedkit cache verify FILE --repair), or remove it (embedkit cache rm FILE) and extract again"
 
 
 def _damaged(path: Path, why: object) -> DamagedCache:

@@ -1,9 +1,11 @@
 """A cache file under its final name: where it is, what it holds, how it is replaced."""
 
+import glob
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import DamagedCache, NotCached, writing_to
+from embedkit.cache.errors import DamagedCache, ForeignCache, NotCached, writing_to
 from embedkit.cache.receipt import receipt
 from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
@@ -141,6 +143,34 @@ class Store:
             blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
             return [self.add_shard(_take(file["X"], block), list(digests[block])) for block in blocks]
 
+    def damage(self) -> str:
+        """Return what is wrong with the final file, nothing if it is intact or absent.
+
+        The format version is part of the key: another version, or another program's file, can't bear this name.
+        """
+        try:
+            if self.path.exists():
+                verify_seal(self.path)
+        except (DamagedCache, ForeignCache) as error:
+            return str(error)
+        return ""
+
+    def salvage(self) -> None:
+        """Copy the vectors of a damaged final file whose checksums hold into shards. Call it under the lock.
+
+        Where the table that says whose they are is damaged, or the file is of before there were checksums of rows,
+        nothing can be kept.
+        """
+        with suppress(DamagedCache, ForeignCache), open_sealed(self.path) as file, reading(self.path):
+            digests = _header(file, self.path).table["digest"].to_numpy(object)
+            stored = file["uns/checksums"][()]
+            step = max(1, _BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            for start in range(0, len(digests), step):
+                X = file["X"][start : start + step]
+                kept = np.flatnonzero(row_checksums(X) == stored[start : start + step])
+                if len(kept):
+                    self.add_shard(X[kept], list(digests[start : start + step][kept]))
+
     def commit(
         self,
         table: "pd.DataFrame",
@@ -172,7 +202,7 @@ class Store:
         with sealed_file(self.path, room) as file:
             file.attrs["encoding-type"] = "anndata"
             file.attrs["encoding-version"] = "0.1.0"
-            _copy_vectors(file, table["digest"].to_numpy(object), sources)
+            uns["checksums"] = _copy_vectors(file, table["digest"].to_numpy(object), sources)
             write_table(file, "obs", table, index="id")
             names = pd.DataFrame({"dimension": np.arange(file["X"].shape[1]).astype(str).astype(object)})
             write_table(file, "var", names, index="dimension")
@@ -196,7 +226,13 @@ def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:
     return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
 
 
-def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> None:
+def row_checksums(X: np.ndarray) -> np.ndarray:
+    """Return of each row the first 8 bytes of its SHA-256, as uint64 of shape (n,)."""
+    return np.frombuffer(b"".join(hashlib.sha256(row).digest()[:8] for row in X), "<u8")
+
+
+def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> np.ndarray:
+    """Copy the vectors of the digests into ``X`` and return the checksum of each."""
     where: dict[str, tuple[int, int]] = {}
     for number, source in enumerate(sources):
         for row, digest in enumerate(source.digests):
@@ -207,6 +243,7 @@ def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -
         d, dtype = first["X"].shape[1], first["X"].dtype
     X = file.create_dataset("X", (len(digests), d), dtype)
     X.attrs["encoding-type"], X.attrs["encoding-version"] = "array", "0.2.0"
+    checksums = np.empty(len(digests), np.uint64)
     rows = max(1, _BLOCK_BYTES // (d * dtype.itemsize))
     for start in range(0, len(digests), rows):
         block = origin[start : start + rows]
@@ -218,6 +255,8 @@ def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -
             with open_sealed(path) as source, reading(path):
                 out[mine] = _take(source["X"], wanted)[back]
         X[start : start + len(block)] = out
+        checksums[start : start + len(block)] = row_checksums(out)
+    return checksums
 
 
 def _take(X: "h5py.Dataset", rows: np.ndarray) -> np.ndarray:
@@ -283,6 +322,21 @@ def remove(path: Path, cache: Path) -> None:
     with writing_to(path.parent):
         path.unlink()
         receipt(path).unlink(missing_ok=True)
+
+
+def store_of(path: Path) -> Store:
+    """Return the place that a final file's name says."""
+    encoder, _, key = path.stem.rpartition(".")
+    return Store(path.parent.parent, path.parent.name, encoder, key)
+
+
+def find_shards(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
+    """Return the shards of unfinished runs, of all or of one final file, sorted by name."""
+    return sorted(cache.glob(f"{_literal(dataset)}/.shards/{_literal(encoder)}.{_literal(key)}/*.h5"))
+
+
+def _literal(name: str) -> str:
+    return name if name == "*" else glob.escape(name)
 
 
 def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:

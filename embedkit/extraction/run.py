@@ -67,6 +67,7 @@ def extract(
     workers: int | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
+    repair: bool = False,
 ) -> Report:
     """Bring the cache file of a data set and an encoder up to date; only what has no vector is embedded.
 
@@ -74,6 +75,7 @@ def extract(
         dataset: the images. job: the encoder, from `prepare`. cache: the folder of all caches.
         workers: decoding processes, by default one per core; 0 decodes in this process.
         batch: images per forward pass. progress: told of every step.
+        repair: whether a damaged cache file is made anew; its vectors whose checksums hold are kept.
 
     Raises:
         Interrupted: Ctrl-C; the shards are kept.
@@ -100,14 +102,15 @@ def extract(
             failed.to_dict("records"),
         )
 
-    current = store.read()
+    damage = store.damage() if repair else ""
+    current = None if damage else store.read()
     provenance = job.provenance(dataset)
     if current is not None and _up_to_date(table, addresses, provenance, current):
         return report(0, current.failed)
     if store.busy():
         progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
     with store.lock():
-        run = _Run(dataset, job, store, table, addresses, progress)
+        run = _Run(dataset, job, store, table, addresses, progress, repair)
         with measured() as meter:
             embedded = run.embed(_workers(workers), batch)
         return report(embedded, run.commit(run.spent(embedded, meter.cost)))
@@ -142,10 +145,14 @@ class _Run:
         table: "pd.DataFrame",
         addresses: list[str],
         progress: Progress,
+        repair: bool,
     ) -> None:
         self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
         self.table, self.addresses = table, addresses
-        self.current = store.read()
+        damaged = repair and store.damage()
+        if damaged:
+            store.salvage()
+        self.current = None if damaged else store.read()
         self.embedder: Embedder | None = None
         self.stamps = file_stamps(addresses)
         self.digests = remembered_digests(table, self.stamps, self.current)
