@@ -224,32 +224,41 @@ def open_sealed(path: Path, *, verified: bool = False) -> Iterator["h5py.File"]:
             file = h5py.File(plain, "r")
         with file:
             with reading(path):
-                _refuse_what_lies_elsewhere(file, seal, path)
+                _refuse_strange(file, seal, path)
             yield file
 
 
-def _refuse_what_lies_elsewhere(file: "h5py.File", seal: Seal, path: Path) -> None:
-    """Refuse links, datasets whose bytes are in other files, are compressed, or are none at all.
+def _refuse_strange(file: "h5py.File", seal: Seal, path: Path) -> None:
+    """Refuse what embedkit never writes: links, and datasets that lie in other files, are compressed or are no bytes.
 
-    embedkit writes none of them. A sealed file of a stranger could read another file by them, or grow a thousandfold
-    in memory.
+    A sealed file of a stranger could read another file by them, never end, or grow a thousandfold in memory.
     """
     import h5py
 
-    def check(name: str, link: object) -> None:
-        if not isinstance(link, h5py.HardLink):
-            raise _damaged(path, f"'{name}' is a link to elsewhere, which embedkit doesn't write")
-        item = file[name]
-        if not isinstance(item, h5py.Dataset):
-            return
-        held = item.id.get_storage_size()
-        if item.external or item.is_virtual or item.chunks or not item.size * item.dtype.itemsize <= held <= seal.size:
-            raise _damaged(path, f"'{name}' is not stored as embedkit stores it")
-
-    file.visititems_links(check)
+    waiting, seen = [file["/"]], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            where = f"'{group.name.rstrip('/')}/{name}'"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise _damaged(path, f"{where} is a link to elsewhere, which embedkit doesn't write")
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise _damaged(path, f"{where} has two names, which embedkit doesn't write")
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif not isinstance(item, h5py.Dataset) or not _plain(item, seal.size):
+                raise _damaged(path, f"{where} is not stored as embedkit stores it")
     bulk = file[BULK].id
-    if (bulk.get_offset(), bulk.get_storage_size()) != (seal.bulk_at, seal.bulk_size) and seal.bulk_size:
+    if seal.bulk_size and (bulk.get_offset(), bulk.get_storage_size()) != (seal.bulk_at, seal.bulk_size):
         raise _damaged(path, f"'{BULK}' is not where its seal says")
+
+
+def _plain(item: "h5py.Dataset", size: int) -> bool:
+    elsewhere = item.external or item.is_virtual or item.chunks
+    return not elsewhere and item.size * item.dtype.itemsize <= item.id.get_storage_size() <= size
 
 
 def verify_seal(path: Path) -> None:
