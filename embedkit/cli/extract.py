@@ -28,18 +28,17 @@ def extract(
 ) -> None:
     """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
     from embedkit import api
-    from embedkit.extraction import extract_named
+    from embedkit.extraction import extract_all_named
 
     api.check_names(model, data)
     reports = []
+    jobs = [api.job_for(name, weights=weights, precision=precision, device=device) for name in api.each(model)]
     for name in api.each(data):
-        for encoder in api.each(model):
-            job = api.job_for(encoder, weights=weights, precision=precision, device=device)
-            folder = api.cache_folder(cache)
-            report = extract_named(name, job, folder, root=root, workers=workers, batch=batch, progress=Steps())
-            reports.append(report)
-            if not as_json:
-                _print(report)
+        folder = api.cache_folder(cache)
+        done = extract_all_named(name, jobs, folder, root=root, workers=workers, batch=batch, progress=Steps())
+        reports += done
+        for report in done if not as_json else []:
+            _print(report)
     if as_json:
         print_json({"results": [_as_dict(report) for report in reports]})
     if sum(len(report.ledger) for report in reports) > allow_failed:

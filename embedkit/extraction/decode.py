@@ -36,22 +36,26 @@ class Failure:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A stretch of rows: those that could be read, with pixels (n, size, size, 3) uint8 and digests; and the rest."""
+    """A stretch of rows: those that could be read, with pixels and digests; and the rest.
+
+    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing.
+    """
 
     rows: list[int]
-    pixels: np.ndarray
+    pixels: list[np.ndarray]
     digests: list[str]
     failures: list[Failure]
 
 
-def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing) -> Decoded:
-    """Read and preprocess the images at ``addresses``."""
+def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Preprocessing]) -> Decoded:
+    """Read the images at ``addresses`` and preprocess each in every way."""
     done: list[int] = []
-    pixels, digests, failures = [], [], []
+    pixels: list[list[np.ndarray]] = []
+    digests, failures = [], []
     for row, address in zip(rows, addresses, strict=True):
         try:
             image, digest = images.load(address)
-            pixels.append(preprocessing.apply(image))
+            pixels.append([way.apply(image) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
@@ -59,8 +63,12 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Pr
         else:
             done.append(row)
             digests.append(digest)
-    stacked = np.stack(pixels) if pixels else np.empty((0, *preprocessing.shape), np.uint8)
+    stacked = [np.stack(each) for each in zip(*pixels, strict=True)] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
+
+
+def _nothing(ways: Sequence[Preprocessing]) -> list[np.ndarray]:
+    return [np.empty((0, *way.shape), np.uint8) for way in ways]
 
 
 @contextmanager
@@ -84,9 +92,9 @@ def _end_with(parent: int) -> None:
 
 
 def decoded(
-    rows: Sequence[int], addresses: Sequence[str], preprocessing: Preprocessing, *, workers: int, batch: int
+    rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Preprocessing], *, workers: int, batch: int
 ) -> Generator[Decoded, None, None]:
-    """Yield all rows in order, decoded ahead of their use by ``workers`` processes (0: by this one).
+    """Yield all rows in order, each preprocessed in every way, ahead of their use by ``workers`` processes (0: none).
 
     At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set. Where a
     process dies, what was in flight is decoded again, one image at a time in a process of its own: an image that
@@ -98,15 +106,15 @@ def decoded(
     tasks: deque[Task] = deque((rows[i : i + batch], addresses[i : i + batch]) for i in range(0, len(rows), batch))
     if workers == 0 or len(rows) < _WORTH_A_POOL:
         for task in tasks:
-            yield decode_rows(*task, preprocessing)
+            yield decode_rows(*task, ways)
         return
     while tasks:
-        dropped = yield from _by_processes(tasks, preprocessing, workers)
-        yield from _one_by_one(dropped, preprocessing)
+        dropped = yield from _by_processes(tasks, ways, workers)
+        yield from _one_by_one(dropped, ways)
 
 
 def _by_processes(
-    tasks: deque[Task], preprocessing: Preprocessing, workers: int
+    tasks: deque[Task], ways: Sequence[Preprocessing], workers: int
 ) -> Generator[Decoded, None, list[Task]]:
     """Take tasks from the left and yield them decoded; return those that were in flight when a process died."""
     with _pool(workers) as pool:
@@ -115,7 +123,7 @@ def _by_processes(
             try:
                 while tasks and len(flying) <= 2 * workers:
                     with _interrupts_held():
-                        flying.append((tasks[0], pool.submit(decode_rows, *tasks[0], preprocessing)))
+                        flying.append((tasks[0], pool.submit(decode_rows, *tasks[0], ways)))
                     tasks.popleft()
                 stretch = flying[0][1].result()
             except _DIED:
@@ -125,29 +133,28 @@ def _by_processes(
     return []
 
 
-def _one_by_one(tasks: Sequence[Task], preprocessing: Preprocessing) -> Generator[Decoded, None, None]:
+def _one_by_one(tasks: Sequence[Task], ways: Sequence[Preprocessing]) -> Generator[Decoded, None, None]:
     waiting = deque((row, address) for task in tasks for row, address in zip(*task, strict=True))
     while waiting:
         with _pool(1) as pool:
-            _check_that_it_lives(pool, preprocessing)
+            _check_that_it_lives(pool, ways)
             while waiting:
                 row, address = waiting.popleft()
                 try:
                     with _interrupts_held():
-                        future = pool.submit(decode_rows, [row], [address], preprocessing)
+                        future = pool.submit(decode_rows, [row], [address], ways)
                     stretch = future.result()
                 except _DIED:
                     message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
-                    pixels = np.empty((0, *preprocessing.shape), np.uint8)
-                    yield Decoded([], pixels, [], [Failure(row, "killed", message)])
+                    yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
                     break
                 yield stretch
 
 
-def _check_that_it_lives(pool: Any, preprocessing: Preprocessing) -> None:
+def _check_that_it_lives(pool: Any, ways: Sequence[Preprocessing]) -> None:
     try:
         with _interrupts_held():
-            idle = pool.submit(decode_rows, [], [], preprocessing)
+            idle = pool.submit(decode_rows, [], [], ways)
         idle.result()
     except _DIED as error:
         raise EmbedkitError(
