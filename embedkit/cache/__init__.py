@@ -6,9 +6,10 @@ what an image or a model is.
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
+from embedkit.cache.header import Cached, read, read_header
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
 from embedkit.cache.receipt import recall, remember
-from embedkit.cache.store import Cached, Store, find, find_shards, read, read_header, remove, store_of
+from embedkit.cache.store import Store, find, find_shards, remove, store_of
 
 __all__ = [
     "FORMAT_VERSION",

@@ -1,8 +1,6 @@
-"""A cache file under its final name: where it is, what it holds, how it is replaced."""
+"""A cache file under its final name: where it is and how it is replaced."""
 
 import glob
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
@@ -13,48 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import DamagedCache, ForeignCache, NotCached, writing_to
+from embedkit.cache.errors import DamagedCache, ForeignCache, writing_to
+from embedkit.cache.header import Cached, header_of, pack, read_header
+from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
 from embedkit.cache.receipt import receipt
 from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
 
 if TYPE_CHECKING:
-    import h5py
     import pandas as pd
 
-_BLOCK_BYTES = 1 << 22
 _OVERHEAD = 1 << 18
-_JSON = ("dataset", "configuration")
-_TABLE = ("id", "path", "digest")
-_FAILED = ("id", "path", "reason", "message")
-_FILES = ("size", "mtime_ns", "ctime_ns")
-_PROVENANCE = ("name", "encoder", "key", "dataset", "configuration", "version")
-
-
-@dataclass(frozen=True)
-class Cached:
-    """What a cache file holds beside its vectors.
-
-    Attributes:
-        path: of the file. shape: of its ``X``, (n, d). dtype: of its ``X``.
-        table: one row per vector. failed: the ledger of the images without one.
-        files: ``size`` (bytes), ``mtime_ns`` and ``ctime_ns`` of each image file when it was read; times 0 where they
-            are not to be trusted.
-        provenance: as in `EmbeddingSet`.
-    """
-
-    path: Path
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    table: "pd.DataFrame"
-    failed: "pd.DataFrame"
-    files: "pd.DataFrame"
-    provenance: dict[str, Any]
-
-    def rows(self) -> Rows:
-        """Return the digests behind the rows of ``X``."""
-        return Rows(self.path, tuple(self.table["digest"]))
 
 
 @dataclass(frozen=True)
@@ -136,12 +103,12 @@ class Store:
             CacheError: the sibling is damaged, or the disk is full or closed.
         """
         with open_sealed(path, verified=True) as file, reading(path):
-            digests = _header(file, path).table["digest"].to_numpy(object)
+            digests = header_of(file, path).table["digest"].to_numpy(object)
             _, first = np.unique(digests.astype(str), return_index=True)
             rows = np.sort([row for row in first if digests[row] in wanted])
-            step = max(1, _BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
-            return [self.add_shard(_take(file["X"], block), list(digests[block])) for block in blocks]
+            return [self.add_shard(take(file["X"], block), list(digests[block])) for block in blocks]
 
     def damage(self) -> str:
         """Return what is wrong with the final file, nothing if it is intact or absent.
@@ -162,9 +129,9 @@ class Store:
         nothing can be kept.
         """
         with suppress(DamagedCache, ForeignCache), open_sealed(self.path) as file, reading(self.path):
-            digests = _header(file, self.path).table["digest"].to_numpy(object)
+            digests = header_of(file, self.path).table["digest"].to_numpy(object)
             stored = file["uns/checksums"][()]
-            step = max(1, _BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             for start in range(0, len(digests), step):
                 X = file["X"][start : start + step]
                 kept = np.flatnonzero(row_checksums(X) == stored[start : start + step])
@@ -197,12 +164,12 @@ class Store:
         # A flipped byte that is merged would have a valid checksum ever after.
         for source in sources:
             verify_seal(source.path)
-        uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
+        uns = {"failed": failed, "files": files, "embedkit": pack(provenance)}
         room = _room(len(table), sources[0].path, [table, failed, files])
         with sealed_file(self.path, room) as file:
             file.attrs["encoding-type"] = "anndata"
             file.attrs["encoding-version"] = "0.1.0"
-            uns["checksums"] = _copy_vectors(file, table["digest"].to_numpy(object), sources)
+            uns["checksums"] = copy_vectors(file, table["digest"].to_numpy(object), sources)
             write_table(file, "obs", table, index="id")
             names = pd.DataFrame({"dimension": np.arange(file["X"].shape[1]).astype(str).astype(object)})
             write_table(file, "var", names, index="dimension")
@@ -212,102 +179,10 @@ class Store:
         shutil.rmtree(self.shard_folder, ignore_errors=True)
 
 
-def _pack(provenance: dict[str, Any]) -> dict[str, str]:
-    return {key: json.dumps(value) if key in _JSON else str(value) for key, value in provenance.items()}
-
-
-def _unpack(stored: dict[str, Any]) -> dict[str, Any]:
-    return {key: json.loads(value) if key in _JSON else value for key, value in stored.items()}
-
-
 def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:
     with open_sealed(source) as file:
         row = int(file["X"].shape[1]) * int(file["X"].dtype.itemsize)
     return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
-
-
-def row_checksums(X: np.ndarray) -> np.ndarray:
-    """Return of each row the first 8 bytes of its SHA-256, as uint64 of shape (n,)."""
-    return np.frombuffer(b"".join(hashlib.sha256(row).digest()[:8] for row in X), "<u8")
-
-
-def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> np.ndarray:
-    """Copy the vectors of the digests into ``X`` and return the checksum of each."""
-    where: dict[str, tuple[int, int]] = {}
-    for number, source in enumerate(sources):
-        for row, digest in enumerate(source.digests):
-            where.setdefault(digest, (number, row))
-    origin = np.array([where[digest] for digest in digests], dtype=np.int64).reshape(-1, 2)
-    used = [sources[number].path for number in np.unique(origin[:, 0])]
-    with open_sealed(used[0]) as first:
-        d, dtype = first["X"].shape[1], first["X"].dtype
-    X = file.create_dataset("X", (len(digests), d), dtype)
-    X.attrs["encoding-type"], X.attrs["encoding-version"] = "array", "0.2.0"
-    checksums = np.empty(len(digests), np.uint64)
-    rows = max(1, _BLOCK_BYTES // (d * dtype.itemsize))
-    for start in range(0, len(digests), rows):
-        block = origin[start : start + rows]
-        out = np.empty((len(block), d), dtype)
-        for number in np.unique(block[:, 0]):
-            mine = np.flatnonzero(block[:, 0] == number)
-            wanted, back = np.unique(block[mine, 1], return_inverse=True)
-            path = sources[number].path
-            with open_sealed(path) as source, reading(path):
-                out[mine] = _take(source["X"], wanted)[back]
-        X[start : start + len(block)] = out
-        checksums[start : start + len(block)] = row_checksums(out)
-    return checksums
-
-
-def _take(X: "h5py.Dataset", rows: np.ndarray) -> np.ndarray:
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    # HDF5 picks scattered rows one at a time; reading a dense stretch and picking in memory is far quicker.
-    dense = last - first <= 4 * len(rows)
-    taken: np.ndarray = X[first:last][rows - first] if dense else X[rows]
-    return taken
-
-
-def read_header(path: Path) -> Cached:
-    """Return everything a cache file holds but its vectors.
-
-    Raises:
-        ForeignCache, DamagedCache: see `open_sealed`.
-    """
-    with open_sealed(path) as file, reading(path):
-        return _header(file, path)
-
-
-def _header(file: "h5py.File", path: Path) -> Cached:
-    from embedkit.cache.elements import read_dict, read_table
-
-    uns = read_dict(file["uns"])
-    n, d = file["X"].shape
-    table = read_table(file["obs"])
-    header = Cached(path, (n, d), file["X"].dtype, table, uns["failed"], uns["files"], _unpack(uns["embedkit"]))
-    for frame, columns in ((table, _TABLE), (header.failed, _FAILED), (header.files, _FILES)):
-        if missing := [name for name in columns if name not in frame]:
-            raise DamagedCache(f"{path} is damaged: it has no column '{missing[0]}'")
-    if not n == len(table) == len(header.files):
-        raise DamagedCache(f"{path} is damaged: {n} vectors for {len(table)} rows")
-    if missing := [name for name in _PROVENANCE if name not in header.provenance]:
-        raise DamagedCache(f"{path} is damaged: it has no '{missing[0]}'")
-    return header
-
-
-def read(path: Path) -> EmbeddingSet:
-    """Read a cache file whole, vectors as float32 of shape (n, d).
-
-    Raises:
-        NotCached: there is no such file.
-        ForeignCache, DamagedCache: see `open_sealed`.
-    """
-    if not path.exists():
-        raise NotCached(f"there is no cache file {path}")
-    with open_sealed(path) as file, reading(path):
-        header = _header(file, path)
-        # numpy widens many times faster than HDF5.
-        X = file["X"][()].astype(np.float32, copy=False)
-    return EmbeddingSet(X, header.table, header.provenance, header.failed)
 
 
 def remove(path: Path, cache: Path) -> None:

@@ -3,12 +3,14 @@
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from embedkit.cache import DamagedCache, NotCached, Store, find, read, read_header
+from embedkit.cache import header as header_module
 from embedkit.cache import store as store_module
 from tests.cache.conftest import PROVENANCE, commit, digest_of, no_failures, stamps, table_of, vectors
 
@@ -147,9 +149,9 @@ def test_the_lock_is_seen_by_another_process_and_freed_by_its_death(store: Store
     assert not store.busy()
 
 
-def _replace_when(monkeypatch: pytest.MonkeyPatch, name: str, replace: Callable[[], None]) -> None:
-    """Have ``replace`` called once, when a function of the store has returned."""
-    real, waiting = getattr(store_module, name), [replace]
+def _replace_when(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, replace: Callable[[], None]) -> None:
+    """Have ``replace`` called once, when a function of the module has returned."""
+    real, waiting = getattr(module, name), [replace]
 
     def then(*arguments: object) -> object:
         found = real(*arguments)
@@ -157,7 +159,7 @@ def _replace_when(monkeypatch: pytest.MonkeyPatch, name: str, replace: Callable[
             waiting.pop()()
         return found
 
-    monkeypatch.setattr(store_module, name, then)
+    monkeypatch.setattr(module, name, then)
 
 
 def _commit_other(store: Store, numbers: list[int]) -> None:
@@ -166,11 +168,11 @@ def _commit_other(store: Store, numbers: list[int]) -> None:
     commit(store, numbers)
 
 
-@pytest.mark.parametrize("moment", ["_header", "_unpack"])
+@pytest.mark.parametrize("moment", ["header_of", "_unpack"])
 def test_a_reader_of_a_file_that_is_replaced_sees_the_old_one(
     committed: Store, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    _replace_when(monkeypatch, moment, lambda: _commit_other(committed, [20, 21, 22, 23, 24, 25]))
+    _replace_when(monkeypatch, header_module, moment, lambda: _commit_other(committed, [20, 21, 22, 23, 24, 25]))
     old, new = read(committed.path), read(committed.path)
     np.testing.assert_array_equal(old.X, vectors([3, 11, 0, 7, 7, 5]))
     assert old.table["digest"].tolist() == [digest_of(n) for n in [3, 11, 0, 7, 7, 5]]
@@ -182,7 +184,7 @@ def test_vectors_of_a_sibling_that_is_replaced_meanwhile_are_of_their_digests(
     committed: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = Store(committed.cache, "mine", committed.encoder, committed.key)
-    _replace_when(monkeypatch, "_header", lambda: _commit_other(committed, [7, 20, 3, 21, 22, 5]))
+    _replace_when(monkeypatch, store_module, "header_of", lambda: _commit_other(committed, [7, 20, 3, 21, 22, 5]))
     wanted = {digest_of(n) for n in (7, 5, 20, 99)}
     for numbers in ([5, 7], [20, 5, 7]):
         with mine.lock():
