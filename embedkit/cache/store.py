@@ -1,37 +1,48 @@
 """A cache file under its final name: where it is and how it is replaced."""
 
 import glob
+import json
 import shutil
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from embedkit.cache.errors import DamagedCache, ForeignCache, writing_to
+from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.header import Cached, header_of, pack, read_header
 from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
 from embedkit.cache.receipt import receipt
 from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
+from embedkit.cache.whole import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _OVERHEAD = 1 << 18
+_NOTES = "rows.json"
+_NOTED = ["path", "size", "mtime_ns", "ctime_ns", "digest"]
 
 
 @dataclass(frozen=True)
 class Store:
-    """The place of one (data set, encoder configuration): its final file, its shards and its lock."""
+    """The place of one (data set, encoder configuration): its final file, its shards and its lock.
+
+    Attributes:
+        cache: the folder of all caches. dataset, encoder, key: what the file is named by.
+        part: where several machines share the work, ``3-of-8`` for the third of eight, with shards and a lock of its
+            own; whoever holds the lock of the whole holds those of all parts.
+    """
 
     cache: Path
     dataset: str
     encoder: str
     key: str
+    part: str = ""
 
     @property
     def path(self) -> Path:
@@ -41,7 +52,7 @@ class Store:
     @property
     def shard_folder(self) -> Path:
         """Where the shards of a run are until they are merged."""
-        return self.cache / self.dataset / ".shards" / f"{self.encoder}.{self.key}"
+        return self.cache / self.dataset / ".shards" / f"{self.encoder}.{self.key}" / self.part
 
     @contextmanager
     def lock(self, timeout: float = -1) -> Iterator[None]:
@@ -52,23 +63,30 @@ class Store:
 
         Raises:
             Timeout: another process holds it.
-            CacheError: the folder can't be written.
+            CacheError: the folder can't be written, or the whole is being merged while a part is asked for.
         """
         folder = self.path.parent
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f".{self.path.name}.lock")
-            lock.acquire(timeout=timeout)
-        try:
+        with ExitStack() as held:
+            with writing_to(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(self._lock_file, timeout=timeout))
+                for part in [] if self.part else sorted(folder.glob(f".{self.path.name}.*-of-*.lock")):
+                    held.enter_context(FileLock(part, timeout=timeout))
+            if self.part and replace(self, part="").busy():
+                raise CacheError(f"{self.path} is being written by another process: wait for its end")
             yield
-        finally:
-            lock.release()
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{self.part}.lock" if self.part else f".{self.path.name}.lock")
 
     def busy(self) -> bool:
         """Say whether another process holds the lock now."""
         try:
-            with self.lock(timeout=0):
-                return False
+            with writing_to(self.path.parent):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(self._lock_file, timeout=0):
+                    return False
         except Timeout:
             return True
 
@@ -80,9 +98,32 @@ class Store:
 
     def shards(self) -> list[Rows]:
         """Return the shards that verify, after removing what killed writers left. Call it under the lock."""
-        for folder in (self.path.parent, self.shard_folder):
+        folders = [self.shard_folder, *self._part_folders()]
+        for folder in folders if self.part else [self.path.parent, *folders]:
             sweep(folder)
-        return list(read_shards(self.shard_folder))
+        return [rows for folder in folders for rows in read_shards(folder)]
+
+    def _part_folders(self) -> list[Path]:
+        return [] if self.part else sorted(self.shard_folder.glob("*-of-*"))
+
+    def note_rows(self, rows: "pd.DataFrame") -> None:
+        """Write down beside the shards of a part which files had which digest; `noted_rows` of the whole reads it.
+
+        Args:
+            rows: ``path``, ``size``, ``mtime_ns``, ``ctime_ns`` and ``digest`` of images that have a vector.
+        """
+        with writing_to(self.shard_folder), whole_file(self.shard_folder / _NOTES) as temporary:
+            temporary.write_text(rows.to_json(orient="split", index=False), encoding="utf-8")
+
+    def noted_rows(self) -> "list[pd.DataFrame]":
+        """Return what `note_rows` wrote for each part; what can't be read is left aside, its files are hashed again."""
+        import pandas as pd
+
+        found = []
+        for folder in self._part_folders():
+            with suppress(OSError, ValueError, TypeError):
+                found.append(pd.DataFrame(**json.loads((folder / _NOTES).read_bytes()))[_NOTED])
+        return found
 
     def add_shard(self, X: np.ndarray, digests: list[str]) -> Rows:
         """Commit vectors of shape (n, d) as a shard."""
@@ -207,7 +248,8 @@ def store_of(path: Path) -> Store:
 
 def find_shards(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
     """Return the shards of unfinished runs, of all or of one final file, sorted by name."""
-    return sorted(cache.glob(f"{_literal(dataset)}/.shards/{_literal(encoder)}.{_literal(key)}/*.h5"))
+    folder = f"{_literal(dataset)}/.shards/{_literal(encoder)}.{_literal(key)}"
+    return sorted([*cache.glob(f"{folder}/*.h5"), *cache.glob(f"{folder}/*-of-*/*.h5")])
 
 
 def _literal(name: str) -> str:

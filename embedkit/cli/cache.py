@@ -9,7 +9,7 @@ from embedkit.cli import options
 from embedkit.cli.console import Steps, print_json, print_table, say
 
 app = typer.Typer(
-    help="List, describe, verify, export and remove cache files.", no_args_is_help=True, rich_markup_mode=None
+    help="List, describe, verify, merge, export and remove cache files.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Files = Annotated[
@@ -171,6 +171,36 @@ def _repaired(
     except EmbedkitError as error:
         return {"repaired": False, "why": str(error)}
     return {"repaired": True, "embedded": report.embedded, "reused": report.reused, "failed": report.ledger}
+
+
+@app.command("merge")
+def merge(
+    model: options.Models,
+    data: options.Data,
+    cache: options.Cache = None,
+    root: options.Root = None,
+    weights: options.Weights = None,
+    precision: options.Precision = None,
+    allow_failed: options.AllowFailed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Join what `embedkit extract --shard` embedded on several machines into cache files; embeds nothing itself."""
+    from embedkit import api
+    from embedkit.cli.extract import as_dict, print_report
+    from embedkit.extraction import extract_all_named
+
+    api.check_names(model, data)
+    jobs = [api.job_for(name, weights=weights, precision=precision) for name in api.each(model)]
+    reports = []
+    for name in api.each(data):
+        folder = api.cache_folder(cache)
+        reports += extract_all_named(name, jobs, folder, root=root, merge_only=True, progress=Steps())
+    if as_json:
+        print_json({"results": [as_dict(report) for report in reports]})
+    for report in reports if not as_json else []:
+        print_report(report)
+    if sum(len(report.ledger) for report in reports) > allow_failed:
+        raise typer.Exit(1)
 
 
 @app.command("export")

@@ -19,13 +19,19 @@ def extract_named(data: str, job: Job, cache: Path, **options: Any) -> Report:
 
 
 def extract_all_named(
-    data: str, jobs: Sequence[Job], cache: Path, *, root: Path | None = None, **options: Any
+    data: str,
+    jobs: Sequence[Job],
+    cache: Path,
+    *,
+    root: Path | None = None,
+    part: tuple[int, int] | None = None,
+    **options: Any,
 ) -> list[Report]:
     """Open a data set and extract it with several encoders, but those whose receipt says that nothing is left to do.
 
     Args:
         data, root: as in `open_dataset`.
-        jobs, cache, options: as in `extract_all`.
+        jobs, cache, part, options: as in `extract_all`.
 
     Raises:
         EmbedkitError: as `open_dataset` and `extract_all`.
@@ -34,13 +40,13 @@ def extract_all_named(
     name = dataset_name(data)
     paths = [job.store(cache, name).path for job in jobs]
     # Taken before anything is read: what changes from now on changes the footprint.
-    footprint = dataset_footprint(data, root)
+    footprint = None if part else dataset_footprint(data, root)
     reports: dict[Path, Report] = {}
     for job, path in zip(jobs, paths, strict=True):
         if footprint is not None and (images := recall(path, footprint)) is not None:
             reports[path] = Report(path, name, job.encoder, job.key, images, 0, images, time.perf_counter() - begun)
     left = [job for job, path in zip(jobs, paths, strict=True) if path not in reports]
-    for report in extract_all(open_dataset(data, root), left, cache, **options) if left else []:
+    for report in extract_all(open_dataset(data, root), left, cache, part=part, **options) if left else []:
         reports[report.path] = report
         if footprint is not None and not report.ledger:
             remember(report.path, footprint, report.total)

@@ -66,14 +66,22 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
 
 
-def remembered_digests(table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None) -> list[str | None]:
-    """Return the digest of each image whose file has the path, size and time that the cache recorded."""
-    if current is None:
-        return [None] * len(table)
-    recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
-    known = {stamp: digest for stamp, digest in zip(recorded, current.table["digest"], strict=True) if stamp[-1]}
+def remembered_digests(
+    table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None, noted: "Sequence[pd.DataFrame]" = ()
+) -> list[str | None]:
+    """Return the digest of each image whose file has the path, size and times that were recorded with it.
+
+    Args:
+        table, stamps: of the images now. current: the cache file. noted: what parts of a run wrote down.
+    """
+    known: dict[tuple[Any, ...], str] = {}
+    if current is not None:
+        recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
+        known.update(zip(recorded, current.table["digest"], strict=True))
+    for rows in noted:
+        known.update(zip(zip(rows["path"], *(rows[name] for name in STAMP), strict=True), rows["digest"], strict=True))
     now = zip(table["path"], *(stamps[name] for name in STAMP), strict=True)
-    return [known.get(stamp) for stamp in now]
+    return [known.get(stamp) if stamp[-1] else None for stamp in now]
 
 
 def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:

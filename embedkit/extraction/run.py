@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from embedkit.cache import Cached, CacheError, Store
 from embedkit.cost import measured
 from embedkit.datasets import ImageSet
+from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.job import Job
 from embedkit.extraction.plan import canonical_table, file_stamps, hash_rest, remembered_digests
@@ -41,6 +43,8 @@ def extract_all(
     batch: int | None = None,
     progress: Progress | None = None,
     repair: bool = False,
+    part: tuple[int, int] | None = None,
+    merge_only: bool = False,
 ) -> list[Report]:
     """Bring the cache files of a data set and several encoders up to date; only what has no vector is embedded.
 
@@ -51,6 +55,8 @@ def extract_all(
         workers: decoding processes, by default one per core; 0 decodes in this process.
         batch: images per forward pass. progress: told of every step.
         repair: whether a damaged cache file is made anew; its vectors whose checksums hold are kept.
+        part: (3, 8) embeds the third of eight parts of the set into shards, which a later run merges.
+        merge_only: whether an image that can be read and has no vector is an error instead of being embedded.
 
     Returns:
         A report for each job, in their order.
@@ -61,9 +67,12 @@ def extract_all(
     """
     begun = time.perf_counter()
     progress = progress or Silent()
+    if part is not None:
+        dataset = _part_of(dataset, *part)
     table = canonical_table(dataset)
     addresses = dataset.addresses()
-    stores = [job.store(cache, dataset.name) for job in jobs]
+    named = "{}-of-{}".format(*part) if part else ""
+    stores = [job.store(cache, dataset.name, named) for job in jobs]
     reports: dict[Path, Report] = {}
 
     def report(job: Job, store: Store, embedded: int, failed: "pd.DataFrame") -> None:
@@ -83,7 +92,7 @@ def extract_all(
     for job, store in zip(jobs, stores, strict=True):
         damage = store.damage() if repair else ""
         current = None if damage else store.read()
-        if current is not None and _up_to_date(table, addresses, job.provenance(dataset), current):
+        if part is None and current is not None and _up_to_date(table, addresses, job.provenance(dataset), current):
             report(job, store, 0, current.failed)
         else:
             left[store.path] = (job, store)
@@ -97,12 +106,21 @@ def extract_all(
             locks.enter_context(store.lock())
             targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
         with measured() as meter:
-            _embed(targets, addresses, _workers(workers), batch, progress)
+            _embed(targets, addresses, _workers(workers), batch, progress, merge_only)
         whole = sum(target.seconds for target in targets)
         for target in targets:
-            cost = meter.cost.part(target.seconds / whole if whole else 0.0)
-            report(target.job, target.store, target.embedded, target.commit(target.spent(cost)))
+            if part is None:
+                target.commit(meter.cost.part(target.seconds / whole if whole else 0.0))
+            else:
+                target.note()
+            report(target.job, target.store, target.embedded, target.ledger())
     return [reports[store.path] for store in stores]
+
+
+def _part_of(dataset: ImageSet, number: int, count: int) -> ImageSet:
+    n = len(dataset.table)
+    rows = slice((number - 1) * n // count, number * n // count)
+    return replace(dataset, table=dataset.table.iloc[rows].reset_index(drop=True))
 
 
 def _workers(asked: int | None) -> int:
@@ -110,7 +128,12 @@ def _workers(asked: int | None) -> int:
 
 
 def _embed(
-    targets: Sequence[Target], addresses: Sequence[str], workers: int, batch: int | None, progress: Progress
+    targets: Sequence[Target],
+    addresses: Sequence[str],
+    workers: int,
+    batch: int | None,
+    progress: Progress,
+    merge_only: bool,
 ) -> None:
     """Embed what has no vector; images that the same encoders need are decoded once for all of them."""
     needed_by: dict[int, list[Target]] = defaultdict(list)
@@ -128,7 +151,7 @@ def _embed(
     progress.start(f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}", len(needed_by))
     try:
         for rows in phases.values():
-            _embed_rows(rows, needed_by[rows[0]], addresses, workers, batch, progress)
+            _embed_rows(rows, needed_by[rows[0]], addresses, workers, batch, progress, merge_only)
         for target in busy:
             target.finish()
     except KeyboardInterrupt as error:
@@ -151,11 +174,17 @@ def _embed_rows(
     workers: int,
     batch: int | None,
     progress: Progress,
+    merge_only: bool,
 ) -> None:
     ways = list(dict.fromkeys(target.job.preprocessing for target in targets))
     stretches = decoded(rows, [addresses[row] for row in rows], ways, workers=workers, batch=batch or _STRETCH)
     try:
         for stretch in stretches:
+            if merge_only and stretch.rows:
+                raise EmbedkitError(
+                    f"{addresses[stretch.rows[0]]} and perhaps others have no embedding by {targets[0].job.encoder} "
+                    "yet: run extract with the --shard that is missing, or without --shard to embed the rest here"
+                )
             for target in targets:
                 target.take(stretch, stretch.pixels[ways.index(target.job.preprocessing)])
             progress.advance(len(stretch.rows) + len(stretch.failures))

@@ -49,7 +49,7 @@ class Target:
         self.embedder: Embedder | None = None
         self._queued: set[str] = set()
         self.stamps = file_stamps(addresses)
-        self.digests = remembered_digests(table, self.stamps, self.current)
+        self.digests = remembered_digests(table, self.stamps, self.current, store.noted_rows())
         self.failures: dict[int, tuple[str, str]] = {}
         self.sources = [self.current.rows()] if self.current else []
         self.sources += store.shards()
@@ -128,34 +128,51 @@ class Target:
         """How long the encoder took."""
         return self.embedder.seconds if self.embedder else 0.0
 
-    def spent(self, cost: Cost) -> Embedded:
+    def _spent(self, cost: Cost) -> Embedded:
         """Return what its images have cost, multiply-adds included where the encoder can be seen into."""
         encoder = self.embedder.encoder if self.embedder else None
         each = 0 if encoder is None else self.job.multiply_adds(encoder)
         return Embedded(self.embedded, replace(cost, multiply_adds=None if each is None else each * self.embedded))
 
-    def commit(self, spent: Embedded) -> "pd.DataFrame":
-        """Write the final file, unless the one there says the same already; return the ledger."""
+    def _failed_rows(self) -> list[int]:
+        known, failures = self.known, self.failures
+        return [row for row, digest in enumerate(self.digests) if row in failures or digest not in known]
+
+    def ledger(self) -> "pd.DataFrame":
+        """Return the images that have no vector, with the reason."""
         import pandas as pd
 
-        ok = np.array([digest in self.known and row not in self.failures for row, digest in enumerate(self.digests)])
-        lost = np.flatnonzero(~ok).tolist()
+        lost = self._failed_rows()
         failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
         failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
         failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
-        if not ok.any():
-            first = failed["message"].iloc[0] if len(failed) else "the set is empty"
-            raise EmbedkitError(
-                f"none of the {len(ok)} images of {self.dataset.name} could be read. The first: {first}"
-            )
+        return failed
+
+    def _with_digests(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        ok = np.ones(len(self.table), bool)
+        ok[self._failed_rows()] = False
         table = self.table.loc[ok].reset_index(drop=True)
         table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
-        files = self.stamps.loc[ok].reset_index(drop=True)
+        return table, self.stamps.loc[ok].reset_index(drop=True)
+
+    def note(self) -> None:
+        """Write down what a part knows of its files, so that whoever merges need not read them."""
+        table, files = self._with_digests()
+        self.store.note_rows(files.assign(path=table["path"], digest=table["digest"]))
+
+    def commit(self, cost: Cost) -> None:
+        """Write the final file, unless the one there says the same already."""
+        failed = self.ledger()
+        table, files = self._with_digests()
+        if not len(table):
+            first = failed["message"].iloc[0] if len(failed) else "the set is empty"
+            raise EmbedkitError(
+                f"none of the {len(self.table)} images of {self.dataset.name} could be read. The first: {first}"
+            )
         before = self.current.provenance if self.current else None
-        provenance = with_cost(self.job.provenance(self.dataset), before, spent)
+        provenance = with_cost(self.job.provenance(self.dataset), before, self._spent(cost))
         if not self._says_the_same(table, failed, provenance):
             self.store.commit(table, failed, files, self.sources, provenance)
-        return failed
 
     def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
         return (
