@@ -5,13 +5,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test fuzz lint format bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/embedkit demo
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz 60
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

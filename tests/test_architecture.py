@@ -23,6 +23,7 @@ FLOORS = {
     "api": 7,
     "loading": 8,
     "many": 8,
+    "repair": 8,
     "demo": 8,
     "cli": 9,
     "__init__": 9,

@@ -124,9 +124,9 @@ def _decode(
     try:
         with measured() as meter:
             meter.multiply_adds = 0
-            for stretch in decoded(list(range(n)), addresses, preprocessing, workers=count, batch=_STRETCH):
+            for stretch in decoded(list(range(n)), addresses, [preprocessing], workers=count, batch=_STRETCH):
                 if stretch.rows:
-                    data[stretch.rows] = stretch.pixels
+                    data[stretch.rows] = stretch.pixels[0]
                 for row, digest in zip(stretch.rows, stretch.digests, strict=True):
                     digests[row] = digest
                 failures.update({failure.row: (failure.reason, failure.message) for failure in stretch.failures})

@@ -6,9 +6,10 @@ what an image or a model is.
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
+from embedkit.cache.header import Cached, read, read_header
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
 from embedkit.cache.receipt import recall, remember
-from embedkit.cache.store import Cached, Store, find, read, read_header, remove
+from embedkit.cache.store import Store, find, find_shards, remove, store_of
 
 __all__ = [
     "FORMAT_VERSION",
@@ -22,9 +23,11 @@ __all__ = [
     "cache_key",
     "canonical_json",
     "find",
+    "find_shards",
     "read",
     "read_header",
     "recall",
     "remember",
     "remove",
+    "store_of",
 ]

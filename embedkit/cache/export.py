@@ -10,7 +10,7 @@ import pandas as pd
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import writing_to
-from embedkit.cache.store import read
+from embedkit.cache.header import read
 from embedkit.errors import EmbedkitError
 
 

@@ -50,10 +50,15 @@ def read_seal(path: Path) -> Seal:
 
     Raises:
         ForeignCache: no seal, or one of another format version.
-        CacheError: the file can't be read.
+        DamagedCache: a seal that can't be. CacheError: the file can't be read.
     """
     with _opened(path) as file:
-        lines = file.read(BLOCK).rstrip(b"\0").split(b"\n")
+        return _seal_of(file, path)
+
+
+def _seal_of(file: BufferedReader, path: Path) -> Seal:
+    file.seek(0)
+    lines = file.read(BLOCK).rstrip(b"\0").split(b"\n")
     try:
         version = int(lines[0].removeprefix(_MAGIC))
     except ValueError as error:
@@ -67,12 +72,15 @@ def read_seal(path: Path) -> Seal:
         )
     try:
         size, bulk, whole, outside = (line.split() for line in lines[1:5])
-        return Seal(int(size[1]), int(bulk[1]), int(bulk[2]), whole[1].decode("ascii"), outside[-1].decode("ascii"))
+        seal = Seal(int(size[1]), int(bulk[1]), int(bulk[2]), whole[1].decode("ascii"), outside[-1].decode("ascii"))
     except (ValueError, IndexError) as error:
         raise _damaged(path, "its seal is not readable") from error
+    if not (BLOCK <= seal.bulk_at <= seal.bulk_at + seal.bulk_size <= seal.size + BLOCK):
+        raise _damaged(path, "its seal is not readable")
+    return seal
 
 
-_MEND = "Remove it (embedkit cache rm FILE) and extract again"
+_MEND = "Mend it (embedkit cache verify FILE --repair), or remove it (embedkit cache rm FILE) and extract again"
 
 
 def _damaged(path: Path, why: object) -> DamagedCache:
@@ -89,13 +97,12 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         yield file
 
 
-def _make_seal(path: Path, bulk_at: int, bulk_size: int) -> Seal:
+def _make_seal(file: BufferedReader, bulk_at: int, bulk_size: int) -> Seal:
     whole, outside = hashlib.sha256(), _hash_of_the_rest(bulk_at, bulk_size)
-    with path.open("rb") as file:
-        size = file.seek(0, SEEK_END) - BLOCK
-        _feed(file, BLOCK, bulk_at, whole, outside)
-        _feed(file, bulk_at, bulk_at + bulk_size, whole)
-        _feed(file, bulk_at + bulk_size, size + BLOCK, whole, outside)
+    size = file.seek(0, SEEK_END) - BLOCK
+    _feed(file, BLOCK, bulk_at, whole, outside)
+    _feed(file, bulk_at, bulk_at + bulk_size, whole)
+    _feed(file, bulk_at + bulk_size, size + BLOCK, whole, outside)
     return Seal(size, bulk_at, bulk_size, whole.hexdigest(), outside.hexdigest())
 
 
@@ -138,14 +145,20 @@ def sealed_file(path: Path, room: int) -> Iterator["h5py.File"]:
         with h5py.File(temporary, "w", userblock_size=BLOCK, libver=("v110", "v110")) as file:
             yield file
             at, size = file[BULK].id.get_offset(), file[BULK].id.get_storage_size()
-        with temporary.open("r+b") as plain:
-            plain.write(_make_seal(temporary, at, size).encode())
+        with temporary.open("rb") as plain:
+            seal = _make_seal(plain, at, size)
+        with temporary.open("r+b") as file:
+            file.write(seal.encode())
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed writers left half-written in ``folder``. Call it under the lock only."""
     for leftover in folder.glob(f".*{TEMPORARY}"):
         leftover.unlink(missing_ok=True)
+
+
+# What h5py, numpy and json make of bytes that are sealed and not what embedkit writes: collected by fuzzing.
+_DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
 @contextmanager
@@ -157,7 +170,7 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
 
 
@@ -168,34 +181,84 @@ def check_sealed(path: Path) -> Seal:
         ForeignCache: no embedkit cache, or one of another format version.
         DamagedCache: truncated or altered outside of the vectors.
     """
-    seal = read_seal(path)
-    actual = path.stat().st_size
+    with _opened(path) as plain:
+        return _check(plain, path)
+
+
+def _check(plain: BufferedReader, path: Path) -> Seal:
+    seal = _seal_of(plain, path)
+    actual = plain.seek(0, SEEK_END)
     if actual != seal.size + BLOCK:
         raise _damaged(path, f"{actual} bytes instead of {seal.size + BLOCK}")
     outside = _hash_of_the_rest(seal.bulk_at, seal.bulk_size)
-    with _opened(path) as plain:
-        _feed(plain, BLOCK, seal.bulk_at, outside)
-        _feed(plain, seal.bulk_at + seal.bulk_size, actual, outside)
+    _feed(plain, BLOCK, seal.bulk_at, outside)
+    _feed(plain, seal.bulk_at + seal.bulk_size, actual, outside)
     if outside.hexdigest() != seal.outside:
         raise _damaged(path, "its bytes do not have the checksum of its seal")
     return seal
 
 
+def _verify(plain: BufferedReader, path: Path) -> None:
+    seal = _check(plain, path)
+    plain.seek(0)
+    if plain.read(BLOCK) != _make_seal(plain, seal.bulk_at, seal.bulk_size).encode():
+        raise _damaged(path, "its bytes do not have the checksum of its seal")
+
+
 @contextmanager
-def open_sealed(path: Path) -> Iterator["h5py.File"]:
-    """Open a sealed file for reading, after `check_sealed`.
+def open_sealed(path: Path, *, verified: bool = False) -> Iterator["h5py.File"]:
+    """Open a sealed file for reading, after `check_sealed` or, if ``verified``, after `verify_seal`.
+
+    What was checked is what is read, though another file gets the name meanwhile.
 
     Raises:
-        ForeignCache, DamagedCache: see `check_sealed`.
+        ForeignCache, DamagedCache: see `check_sealed`; a file made to read outside itself.
     """
     import h5py
 
-    check_sealed(path)
-    with reading(path):
-        # Files never change under their name, so a lock would only fail on network disks.
-        file = h5py.File(path, "r", locking=False)
-    with file:
-        yield file
+    with _opened(path) as plain:
+        if verified:
+            _verify(plain, path)
+        seal = _check(plain, path)
+        with reading(path):
+            file = h5py.File(plain, "r")
+        with file:
+            with reading(path):
+                _refuse_strange(file, seal, path)
+            yield file
+
+
+def _refuse_strange(file: "h5py.File", seal: Seal, path: Path) -> None:
+    """Refuse what embedkit never writes: links, and datasets that lie in other files, are compressed or are no bytes.
+
+    A sealed file of a stranger could read another file by them, never end, or grow a thousandfold in memory.
+    """
+    import h5py
+
+    waiting, seen = [file["/"]], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            where = f"'{group.name.rstrip('/')}/{name}'"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise _damaged(path, f"{where} is a link to elsewhere, which embedkit doesn't write")
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise _damaged(path, f"{where} has two names, which embedkit doesn't write")
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif not isinstance(item, h5py.Dataset) or not _plain(item, seal.size):
+                raise _damaged(path, f"{where} is not stored as embedkit stores it")
+    bulk = file[BULK].id
+    if seal.bulk_size and (bulk.get_offset(), bulk.get_storage_size()) != (seal.bulk_at, seal.bulk_size):
+        raise _damaged(path, f"'{BULK}' is not where its seal says")
+
+
+def _plain(item: "h5py.Dataset", size: int) -> bool:
+    elsewhere = item.external or item.is_virtual or item.chunks
+    return not elsewhere and item.size * item.dtype.itemsize <= item.id.get_storage_size() <= size
 
 
 def verify_seal(path: Path) -> None:
@@ -205,8 +268,5 @@ def verify_seal(path: Path) -> None:
         ForeignCache: no seal, or one of another format version.
         DamagedCache: any byte differs.
     """
-    seal = read_seal(path)
-    with _opened(path) as file:
-        block = file.read(BLOCK)
-    if block != _make_seal(path, seal.bulk_at, seal.bulk_size).encode():
-        raise _damaged(path, "its bytes do not have the checksum of its seal")
+    with _opened(path) as plain:
+        _verify(plain, path)

@@ -1,64 +1,48 @@
-"""A cache file under its final name: where it is, what it holds, how it is replaced."""
+"""A cache file under its final name: where it is and how it is replaced."""
 
+import glob
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import DamagedCache, NotCached, writing_to
+from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
+from embedkit.cache.header import Cached, header_of, pack, read_header
+from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
 from embedkit.cache.receipt import receipt
-from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep
+from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
+from embedkit.cache.whole import whole_file
 
 if TYPE_CHECKING:
-    import h5py
     import pandas as pd
 
-_BLOCK_BYTES = 1 << 22
 _OVERHEAD = 1 << 18
-_JSON = ("dataset", "configuration")
-
-
-@dataclass(frozen=True)
-class Cached:
-    """What a cache file holds beside its vectors.
-
-    Attributes:
-        path: of the file. shape: of its ``X``, (n, d). dtype: of its ``X``.
-        table: one row per vector. failed: the ledger of the images without one.
-        files: ``size`` (bytes), ``mtime_ns`` and ``ctime_ns`` of each image file when it was read; times 0 where they
-            are not to be trusted.
-        provenance: as in `EmbeddingSet`.
-    """
-
-    path: Path
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    table: "pd.DataFrame"
-    failed: "pd.DataFrame"
-    files: "pd.DataFrame"
-    provenance: dict[str, Any]
-
-    def rows(self) -> Rows:
-        """Return the digests behind the rows of ``X``."""
-        return Rows(self.path, tuple(self.table["digest"]))
+_NOTES = "rows.json"
+_NOTED = ["path", "size", "mtime_ns", "ctime_ns", "digest"]
 
 
 @dataclass(frozen=True)
 class Store:
-    """The place of one (data set, encoder configuration): its final file, its shards and its lock."""
+    """The place of one (data set, encoder configuration): its final file, its shards and its lock.
+
+    Attributes:
+        cache: the folder of all caches. dataset, encoder, key: what the file is named by.
+        part: where several machines share the work, ``3-of-8`` for the third of eight, with shards and a lock of its
+            own; whoever holds the lock of the whole holds those of all parts.
+    """
 
     cache: Path
     dataset: str
     encoder: str
     key: str
+    part: str = ""
 
     @property
     def path(self) -> Path:
@@ -68,7 +52,7 @@ class Store:
     @property
     def shard_folder(self) -> Path:
         """Where the shards of a run are until they are merged."""
-        return self.cache / self.dataset / ".shards" / f"{self.encoder}.{self.key}"
+        return self.cache / self.dataset / ".shards" / f"{self.encoder}.{self.key}" / self.part
 
     @contextmanager
     def lock(self, timeout: float = -1) -> Iterator[None]:
@@ -79,23 +63,30 @@ class Store:
 
         Raises:
             Timeout: another process holds it.
-            CacheError: the folder can't be written.
+            CacheError: the folder can't be written, or the whole is being merged while a part is asked for.
         """
         folder = self.path.parent
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f".{self.path.name}.lock")
-            lock.acquire(timeout=timeout)
-        try:
+        with ExitStack() as held:
+            with writing_to(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(self._lock_file, timeout=timeout))
+                for part in [] if self.part else sorted(folder.glob(f".{self.path.name}.*-of-*.lock")):
+                    held.enter_context(FileLock(part, timeout=timeout))
+            if self.part and replace(self, part="").busy():
+                raise CacheError(f"{self.path} is being written by another process: wait for its end")
             yield
-        finally:
-            lock.release()
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{self.part}.lock" if self.part else f".{self.path.name}.lock")
 
     def busy(self) -> bool:
         """Say whether another process holds the lock now."""
         try:
-            with self.lock(timeout=0):
-                return False
+            with writing_to(self.path.parent):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(self._lock_file, timeout=0):
+                    return False
         except Timeout:
             return True
 
@@ -107,9 +98,32 @@ class Store:
 
     def shards(self) -> list[Rows]:
         """Return the shards that verify, after removing what killed writers left. Call it under the lock."""
-        for folder in (self.path.parent, self.shard_folder):
+        folders = [self.shard_folder, *self._part_folders()]
+        for folder in folders if self.part else [self.path.parent, *folders]:
             sweep(folder)
-        return list(read_shards(self.shard_folder))
+        return [rows for folder in folders for rows in read_shards(folder)]
+
+    def _part_folders(self) -> list[Path]:
+        return [] if self.part else sorted(self.shard_folder.glob("*-of-*"))
+
+    def note_rows(self, rows: "pd.DataFrame") -> None:
+        """Write down beside the shards of a part which files had which digest; `noted_rows` of the whole reads it.
+
+        Args:
+            rows: ``path``, ``size``, ``mtime_ns``, ``ctime_ns`` and ``digest`` of images that have a vector.
+        """
+        with writing_to(self.shard_folder), whole_file(self.shard_folder / _NOTES) as temporary:
+            temporary.write_text(rows.to_json(orient="split", index=False), encoding="utf-8")
+
+    def noted_rows(self) -> "list[pd.DataFrame]":
+        """Return what `note_rows` wrote for each part; what can't be read is left aside, its files are hashed again."""
+        import pandas as pd
+
+        found = []
+        for folder in self._part_folders():
+            with suppress(OSError, ValueError, TypeError):
+                found.append(pd.DataFrame(**json.loads((folder / _NOTES).read_bytes()))[_NOTED])
+        return found
 
     def add_shard(self, X: np.ndarray, digests: list[str]) -> Rows:
         """Commit vectors of shape (n, d) as a shard."""
@@ -119,6 +133,51 @@ class Store:
         """Return the files of other data sets with the same key: their vectors can be reused."""
         others = self.cache.glob(f"*/{self.encoder}.{self.key}.h5ad")
         return sorted(path for path in others if path != self.path)
+
+    def adopt(self, path: Path, wanted: Set[str]) -> list[Rows]:
+        """Copy the vectors of the wanted digests from a sibling into shards; return the shards.
+
+        A sibling has a lock of its own, so its file may be replaced at any time: it is opened once, and its digests
+        and its vectors are of one file.
+
+        Raises:
+            CacheError: the sibling is damaged, or the disk is full or closed.
+        """
+        with open_sealed(path, verified=True) as file, reading(path):
+            digests = header_of(file, path).table["digest"].to_numpy(object)
+            _, first = np.unique(digests.astype(str), return_index=True)
+            rows = np.sort([row for row in first if digests[row] in wanted])
+            step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
+            return [self.add_shard(take(file["X"], block), list(digests[block])) for block in blocks]
+
+    def damage(self) -> str:
+        """Return what is wrong with the final file, nothing if it is intact or absent.
+
+        The format version is part of the key: another version, or another program's file, can't bear this name.
+        """
+        try:
+            if self.path.exists():
+                verify_seal(self.path)
+        except (DamagedCache, ForeignCache) as error:
+            return str(error)
+        return ""
+
+    def salvage(self) -> None:
+        """Copy the vectors of a damaged final file whose checksums hold into shards. Call it under the lock.
+
+        Where the table that says whose they are is damaged, or the file is of before there were checksums of rows,
+        nothing can be kept.
+        """
+        with suppress(DamagedCache, ForeignCache), open_sealed(self.path) as file, reading(self.path):
+            digests = header_of(file, self.path).table["digest"].to_numpy(object)
+            stored = file["uns/checksums"][()]
+            step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
+            for start in range(0, len(digests), step):
+                X = file["X"][start : start + step]
+                kept = np.flatnonzero(row_checksums(X) == stored[start : start + step])
+                if len(kept):
+                    self.add_shard(X[kept], list(digests[start : start + step][kept]))
 
     def commit(
         self,
@@ -143,12 +202,15 @@ class Store:
 
         from embedkit.cache.elements import write_dict, write_table
 
-        uns = {"failed": failed, "files": files, "embedkit": _pack(provenance)}
+        # A flipped byte that is merged would have a valid checksum ever after.
+        for source in sources:
+            verify_seal(source.path)
+        uns = {"failed": failed, "files": files, "embedkit": pack(provenance)}
         room = _room(len(table), sources[0].path, [table, failed, files])
         with sealed_file(self.path, room) as file:
             file.attrs["encoding-type"] = "anndata"
             file.attrs["encoding-version"] = "0.1.0"
-            _copy_vectors(file, table["digest"].to_numpy(object), sources)
+            uns["checksums"] = copy_vectors(file, table["digest"].to_numpy(object), sources)
             write_table(file, "obs", table, index="id")
             names = pd.DataFrame({"dimension": np.arange(file["X"].shape[1]).astype(str).astype(object)})
             write_table(file, "var", names, index="dimension")
@@ -158,88 +220,10 @@ class Store:
         shutil.rmtree(self.shard_folder, ignore_errors=True)
 
 
-def _pack(provenance: dict[str, Any]) -> dict[str, str]:
-    return {key: json.dumps(value) if key in _JSON else str(value) for key, value in provenance.items()}
-
-
-def _unpack(stored: dict[str, Any]) -> dict[str, Any]:
-    return {key: json.loads(value) if key in _JSON else value for key, value in stored.items()}
-
-
 def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:
     with open_sealed(source) as file:
         row = int(file["X"].shape[1]) * int(file["X"].dtype.itemsize)
     return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
-
-
-def _copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> None:
-    where: dict[str, tuple[int, int]] = {}
-    for number, source in enumerate(sources):
-        for row, digest in enumerate(source.digests):
-            where.setdefault(digest, (number, row))
-    origin = np.array([where[digest] for digest in digests], dtype=np.int64).reshape(-1, 2)
-    used = [sources[number].path for number in np.unique(origin[:, 0])]
-    with open_sealed(used[0]) as first:
-        d, dtype = first["X"].shape[1], first["X"].dtype
-    X = file.create_dataset("X", (len(digests), d), dtype)
-    X.attrs["encoding-type"], X.attrs["encoding-version"] = "array", "0.2.0"
-    rows = max(1, _BLOCK_BYTES // (d * dtype.itemsize))
-    for start in range(0, len(digests), rows):
-        block = origin[start : start + rows]
-        out = np.empty((len(block), d), dtype)
-        for number in np.unique(block[:, 0]):
-            mine = np.flatnonzero(block[:, 0] == number)
-            wanted, back = np.unique(block[mine, 1], return_inverse=True)
-            path = sources[number].path
-            with open_sealed(path) as source, reading(path):
-                out[mine] = _take(source["X"], wanted)[back]
-        X[start : start + len(block)] = out
-
-
-def _take(X: "h5py.Dataset", rows: np.ndarray) -> np.ndarray:
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    # HDF5 picks scattered rows one at a time; reading a dense stretch and picking in memory is far quicker.
-    dense = last - first <= 4 * len(rows)
-    taken: np.ndarray = X[first:last][rows - first] if dense else X[rows]
-    return taken
-
-
-def read_header(path: Path) -> Cached:
-    """Return everything a cache file holds but its vectors.
-
-    Raises:
-        ForeignCache, DamagedCache: see `open_sealed`.
-    """
-    from embedkit.cache.elements import read_dict, read_table
-
-    with open_sealed(path) as file, reading(path):
-        uns = read_dict(file["uns"])
-        return Cached(
-            path=path,
-            shape=tuple(file["X"].shape),
-            dtype=file["X"].dtype,
-            table=read_table(file["obs"]),
-            failed=uns["failed"],
-            files=uns["files"],
-            provenance=_unpack(uns["embedkit"]),
-        )
-
-
-def read(path: Path) -> EmbeddingSet:
-    """Read a cache file whole, vectors as float32 of shape (n, d).
-
-    Raises:
-        NotCached: there is no such file.
-        ForeignCache, DamagedCache: see `open_sealed`.
-    """
-    if not path.exists():
-        raise NotCached(f"there is no cache file {path}")
-    header = read_header(path)
-    with open_sealed(path) as file, reading(path):
-        X = file["X"].astype(np.float32)[()]
-    if len(X) != len(header.table):
-        raise DamagedCache(f"{path} is damaged: {len(X)} vectors for {len(header.table)} rows")
-    return EmbeddingSet(X, header.table, header.provenance, header.failed)
 
 
 def remove(path: Path, cache: Path) -> None:
@@ -254,6 +238,22 @@ def remove(path: Path, cache: Path) -> None:
     with writing_to(path.parent):
         path.unlink()
         receipt(path).unlink(missing_ok=True)
+
+
+def store_of(path: Path) -> Store:
+    """Return the place that a final file's name says."""
+    encoder, _, key = path.stem.rpartition(".")
+    return Store(path.parent.parent, path.parent.name, encoder, key)
+
+
+def find_shards(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
+    """Return the shards of unfinished runs, of all or of one final file, sorted by name."""
+    folder = f"{_literal(dataset)}/.shards/{_literal(encoder)}.{_literal(key)}"
+    return sorted([*cache.glob(f"{folder}/*.h5"), *cache.glob(f"{folder}/*-of-*/*.h5")])
+
+
+def _literal(name: str) -> str:
+    return name if name == "*" else glob.escape(name)
 
 
 def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:

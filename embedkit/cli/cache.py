@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from embedkit.cli import options
-from embedkit.cli.console import print_json, print_table, say
+from embedkit.cli.console import Steps, print_json, print_table, say
 
 app = typer.Typer(
-    help="List, describe, verify, export and remove cache files.", no_args_is_help=True, rich_markup_mode=None
+    help="List, describe, verify, merge, export and remove cache files.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Files = Annotated[
@@ -102,23 +102,104 @@ def info(files: Files = None, cache: options.Cache = None, as_json: options.Json
 
 
 @app.command("verify")
-def verify(files: Files = None, cache: options.Cache = None, as_json: options.Json = False) -> None:
-    """Read every byte of the cache files and compare it with their checksums."""
-    from embedkit.cache import CacheError
-    from embedkit.cache.sealed import verify_seal
-
-    found = []
-    for path in _chosen(files, cache):
-        try:
-            verify_seal(path)
-            found.append({"path": str(path), "intact": True, "why": ""})
-        except CacheError as error:
-            found.append({"path": str(path), "intact": False, "why": str(error)})
+def verify(
+    files: Files = None,
+    cache: options.Cache = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Embed again what is lost; needs the images and the weights.")
+    ] = False,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="For --repair: the encoder, where it is in no catalog.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", "-d", help="For --repair: the images, where they are in no catalog.")
+    ] = None,
+    root: options.Root = None,
+    weights: options.Weights = None,
+    as_json: options.Json = False,
+) -> None:
+    """Read every byte of the cache files, and of the shards of unfinished runs, and compare it with their checksums."""
+    chosen = _chosen(files, cache)
+    found = [*map(_verified, chosen), *map(_verified, _shards(chosen if files else None, cache))]
+    for item in found if repair else []:
+        if not item["intact"]:
+            item.update(_repaired(Path(item["path"]), model or [], data or [], root, weights))
     if as_json:
         print_json({"results": found})
     for item in found if not as_json else []:
         say(f"{item['path']}: intact" if item["intact"] else str(item["why"]), error=not item["intact"])
-    if not all(item["intact"] for item in found):
+        if "reused" in item:
+            say(f"{item['path']}: repaired, {item['embedded']} embedded again, {item['reused']} kept")
+    if not all(item["intact"] or item.get("repaired") for item in found):
+        raise typer.Exit(1)
+
+
+def _shards(chosen: list[Path] | None, cache: Path | None) -> list[Path]:
+    from embedkit import api
+    from embedkit.cache import find_shards, store_of
+
+    if chosen is None:
+        return find_shards(api.cache_folder(cache))
+    stores = map(store_of, chosen)
+    return [path for one in stores for path in find_shards(one.cache, one.dataset, one.encoder, one.key)]
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    from embedkit.cache import CacheError
+    from embedkit.cache.sealed import verify_seal
+
+    try:
+        verify_seal(path)
+    except CacheError as error:
+        # A run that ends meanwhile merges its shards and removes them.
+        if path.exists():
+            return {"path": str(path), "intact": False, "why": str(error)}
+    return {"path": str(path), "intact": True, "why": ""}
+
+
+def _repaired(
+    path: Path, models: list[str], data: list[str], root: Path | None, weights: Path | None
+) -> dict[str, Any]:
+    from embedkit.errors import EmbedkitError
+    from embedkit.repair import repair
+
+    if path.suffix != ".h5ad":
+        path.unlink()
+        return {"repaired": True, "embedded": 0, "why": f"{path}: removed, the next run embeds its images again"}
+    try:
+        report = repair(path, models=models, data=data, root=root, weights=weights, progress=Steps())
+    except EmbedkitError as error:
+        return {"repaired": False, "why": str(error)}
+    return {"repaired": True, "embedded": report.embedded, "reused": report.reused, "failed": report.ledger}
+
+
+@app.command("merge")
+def merge(
+    model: options.Models,
+    data: options.Data,
+    cache: options.Cache = None,
+    root: options.Root = None,
+    weights: options.Weights = None,
+    precision: options.Precision = None,
+    allow_failed: options.AllowFailed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Join what `embedkit extract --shard` embedded on several machines into cache files; embeds nothing itself."""
+    from embedkit import api
+    from embedkit.cli.extract import as_dict, print_report
+    from embedkit.extraction import extract_all_named
+
+    api.check_names(model, data)
+    jobs = [api.job_for(name, weights=weights, precision=precision) for name in api.each(model)]
+    reports = []
+    for name in api.each(data):
+        folder = api.cache_folder(cache)
+        reports += extract_all_named(name, jobs, folder, root=root, merge_only=True, progress=Steps())
+    if as_json:
+        print_json({"results": [as_dict(report) for report in reports]})
+    for report in reports if not as_json else []:
+        print_report(report)
+    if sum(len(report.ledger) for report in reports) > allow_failed:
         raise typer.Exit(1)
 
 

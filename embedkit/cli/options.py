@@ -46,6 +46,10 @@ Precision = Annotated[
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda [default: cuda where there is one].")]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Decoding processes [default: one per core].")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per forward pass.")]
+Shard = Annotated[
+    str | None,
+    typer.Option("--shard", help="3/8 embeds the third of eight parts of the set; `embedkit cache merge` joins them."),
+]
 AllowFailed = Annotated[
     int, typer.Option("--allow-failed", min=0, help="Exit with status 0 though so many images failed.")
 ]

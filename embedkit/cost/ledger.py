@@ -1,7 +1,7 @@
 """Cost: what was spent, as a value that can be summed, written down and read again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 _Number = TypeVar("_Number", int, float)
@@ -33,6 +33,15 @@ class Cost:
             peak_memory_bytes=_join(self.peak_memory_bytes, other.peak_memory_bytes, max),
             multiply_adds=_join(self.multiply_adds, other.multiply_adds, int.__add__),
             energy_kwh=_join(self.energy_kwh, other.energy_kwh, float.__add__),
+        )
+
+    def part(self, share: float) -> "Cost":
+        """Return the share, 0 to 1, of what several have spent together; the memory was needed by all."""
+        return replace(
+            self,
+            wall_seconds=self.wall_seconds * share,
+            processor_seconds=self.processor_seconds * share,
+            energy_kwh=None if self.energy_kwh is None else self.energy_kwh * share,
         )
 
     def to_dict(self) -> dict[str, Any]:

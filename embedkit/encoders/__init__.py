@@ -10,7 +10,7 @@ only to build and run a model.
 from embedkit.encoders.card import EncoderCard, configuration
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
-from embedkit.encoders.encoder import Encoder, load_encoder
+from embedkit.encoders.encoder import Encoder, OutOfMemory, load_encoder
 from embedkit.encoders.matching import Fit, check
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.resolve import resolve
@@ -27,6 +27,7 @@ __all__ = [
     "Encoder",
     "EncoderCard",
     "Fit",
+    "OutOfMemory",
     "Preprocessing",
     "Weights",
     "WeightsNotFound",

@@ -13,6 +13,14 @@ from embedkit.errors import EmbedkitError
 PRECISIONS = ("fp32", "bf16")
 
 
+class OutOfMemory(EmbedkitError):
+    """A batch needs more memory than there is; a smaller one may fit."""
+
+
+# How torch on a CPU, torch on a GPU and onnxruntime say it; none of them has a class of its own for all devices.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+
+
 class Encoder:
     """A frozen model that is ready to run.
 
@@ -39,6 +47,7 @@ class Encoder:
             long as n is the same.
 
         Raises:
+            OutOfMemory: the batch is too large for this machine.
             EmbedkitError: the batch has another shape or type, or the model another output than its card says.
         """
         if batch.dtype != np.uint8 or batch.shape[1:] != self.shape:
@@ -48,7 +57,14 @@ class Encoder:
             )
         if not len(batch):
             return np.empty((0, self.dim), np.float32)
-        vectors = self._run(batch)
+        try:
+            vectors = self._run(batch)
+        except (MemoryError, RuntimeError, EmbedkitError) as error:
+            if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+                raise OutOfMemory(
+                    f"{self.card.name}: not enough memory for a batch of {len(batch)}: give a smaller --batch"
+                ) from error
+            raise
         if vectors.shape != (len(batch), self.dim):
             raise EmbedkitError(
                 f"{self.card.name} gave an output of shape {vectors.shape} for {len(batch)} images, "

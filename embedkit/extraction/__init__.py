@@ -2,9 +2,10 @@
 
 from embedkit.extraction.job import Job, prepare
 from embedkit.extraction.ledger import Embedded, embedding_cost
-from embedkit.extraction.named import extract_named
+from embedkit.extraction.named import extract_all_named, extract_named
 from embedkit.extraction.progress import Progress, Silent
-from embedkit.extraction.run import Interrupted, Report, extract
+from embedkit.extraction.report import Interrupted, Report
+from embedkit.extraction.run import extract, extract_all
 
 __all__ = [
     "Embedded",
@@ -15,6 +16,8 @@ __all__ = [
     "Silent",
     "embedding_cost",
     "extract",
+    "extract_all",
+    "extract_all_named",
     "extract_named",
     "prepare",
 ]

@@ -5,11 +5,11 @@ import signal
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from embedkit.errors import EmbedkitError
 
 # A pool takes about half a second to start, which a few images are not worth.
 _WORTH_A_POOL = 64
+
+_DIED = (BrokenExecutor, MemoryError)
+
+Task = tuple[Sequence[int], Sequence[str]]
 
 
 class Prepares(Protocol):
@@ -42,22 +46,26 @@ class Failure:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A stretch of rows: those that could be read, with pixels (n, size, size, 3) uint8 and digests; and the rest."""
+    """A stretch of rows: those that could be read, with pixels and digests; and the rest.
+
+    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing.
+    """
 
     rows: list[int]
-    pixels: np.ndarray
+    pixels: list[np.ndarray]
     digests: list[str]
     failures: list[Failure]
 
 
-def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Prepares) -> Decoded:
-    """Read and preprocess the images at ``addresses``."""
+def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Prepares]) -> Decoded:
+    """Read the images at ``addresses`` and preprocess each in every way."""
     done: list[int] = []
-    pixels, digests, failures = [], [], []
+    pixels: list[list[np.ndarray]] = []
+    digests, failures = [], []
     for row, address in zip(rows, addresses, strict=True):
         try:
             image, digest = images.load(address)
-            pixels.append(preprocessing.apply(image))
+            pixels.append([way.apply(image) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
@@ -65,8 +73,12 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], preprocessing: Pr
         else:
             done.append(row)
             digests.append(digest)
-    stacked = np.stack(pixels) if pixels else np.empty((0, *preprocessing.shape), np.uint8)
+    stacked = [np.stack(each) for each in zip(*pixels, strict=True)] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
+
+
+def _nothing(ways: Sequence[Prepares]) -> list[np.ndarray]:
+    return [np.empty((0, *way.shape), np.uint8) for way in ways]
 
 
 @contextmanager
@@ -90,38 +102,81 @@ def _end_with(parent: int) -> None:
 
 
 def decoded(
-    rows: Sequence[int], addresses: Sequence[str], preprocessing: Prepares, *, workers: int, batch: int
+    rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
 ) -> Generator[Decoded, None, None]:
-    """Yield all rows in order, decoded ahead of their use by ``workers`` processes (0: by this one).
+    """Yield all rows in order, each preprocessed in every way, ahead of their use by ``workers`` processes (0: none).
 
-    At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set.
+    At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set. Where a
+    process dies, what was in flight is decoded again, one image at a time in a process of its own: an image that
+    kills it is a failure, and the rest goes on.
 
     Raises:
-        EmbedkitError: a worker died.
+        EmbedkitError: processes die whatever they are given.
     """
-    tasks = [(rows[i : i + batch], addresses[i : i + batch]) for i in range(0, len(rows), batch)]
+    tasks: deque[Task] = deque((rows[i : i + batch], addresses[i : i + batch]) for i in range(0, len(rows), batch))
     if workers == 0 or len(rows) < _WORTH_A_POOL:
         for task in tasks:
-            yield decode_rows(*task, preprocessing)
+            yield decode_rows(*task, ways)
         return
+    while tasks:
+        dropped = yield from _by_processes(tasks, ways, workers)
+        yield from _one_by_one(dropped, ways)
 
+
+def _by_processes(tasks: deque[Task], ways: Sequence[Prepares], workers: int) -> Generator[Decoded, None, list[Task]]:
+    """Take tasks from the left and yield them decoded; return those that were in flight when a process died."""
+    with _pool(workers) as pool:
+        flying: deque[tuple[Task, Future[Decoded]]] = deque()
+        while tasks or flying:
+            try:
+                while tasks and len(flying) <= 2 * workers:
+                    with _interrupts_held():
+                        flying.append((tasks[0], pool.submit(decode_rows, *tasks[0], ways)))
+                    tasks.popleft()
+                stretch = flying[0][1].result()
+            except _DIED:
+                return [task for task, _ in flying]
+            flying.popleft()
+            yield stretch
+    return []
+
+
+def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[Decoded, None, None]:
+    waiting = deque((row, address) for task in tasks for row, address in zip(*task, strict=True))
+    while waiting:
+        with _pool(1) as pool:
+            _check_that_it_lives(pool, ways)
+            while waiting:
+                row, address = waiting.popleft()
+                try:
+                    with _interrupts_held():
+                        future = pool.submit(decode_rows, [row], [address], ways)
+                    stretch = future.result()
+                except _DIED:
+                    message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
+                    yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
+                    break
+                yield stretch
+
+
+def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
+    try:
+        with _interrupts_held():
+            idle = pool.submit(decode_rows, [], [], ways)
+        idle.result()
+    except _DIED as error:
+        raise EmbedkitError(
+            "decoding processes are killed before they decode anything, most likely for want of memory. What was done "
+            "is kept: run the same command again, with --workers 0 if it happens again"
+        ) from error
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Any]:
     from loky import ProcessPoolExecutor
-    from loky.process_executor import BrokenProcessPool
 
     pool = ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),))
-    flying: deque[Future[Decoded]] = deque()
     try:
-        for task in tasks:
-            with _interrupts_held():
-                flying.append(pool.submit(decode_rows, *task, preprocessing))
-            if len(flying) > 2 * workers:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
-    except BrokenProcessPool as error:
-        raise EmbedkitError(
-            "a decoding process was killed, most likely for want of memory. What was done is kept: "
-            "run the same command again, with --workers 1 if it happens again"
-        ) from error
+        yield pool
     finally:
         pool.shutdown(wait=True, kill_workers=True)

@@ -46,9 +46,9 @@ class Job:
         """The key of the cache file."""
         return cache_key(self.configuration)
 
-    def store(self, cache: Path, dataset: str) -> Store:
-        """Return the place of its vectors of a data set."""
-        return Store(cache, dataset, self.encoder, self.key)
+    def store(self, cache: Path, dataset: str, part: str = "") -> Store:
+        """Return the place of its vectors of a data set, or of a part of it."""
+        return Store(cache, dataset, self.encoder, self.key, part)
 
     def provenance(self, dataset: ImageSet) -> dict[str, Any]:
         """Return what the cache file says of its making."""

@@ -34,9 +34,9 @@ def find_text(dataset: ImageSet, workers: int | None = None, progress: Progress 
     paths, found = dataset.table["path"].tolist(), []
     tell.start(f"{dataset.name}  text", len(addresses))
     try:
-        for stretch in decoded(range(len(addresses)), addresses, _Letters(), workers=count, batch=_STRETCH):
+        for stretch in decoded(range(len(addresses)), addresses, [_Letters()], workers=count, batch=_STRETCH):
             found += [
-                paths[row] for row, n in zip(stretch.rows, stretch.pixels[:, 0], strict=True) if n >= LEAST_LETTERS
+                paths[row] for row, n in zip(stretch.rows, stretch.pixels[0][:, 0], strict=True) if n >= LEAST_LETTERS
             ]
             tell.advance(len(stretch.rows) + len(stretch.failures))
     finally:

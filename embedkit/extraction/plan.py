@@ -78,24 +78,36 @@ def stamps_of(dataset: ImageSet, addresses: Sequence[str]) -> "pd.DataFrame":
     return stamps.assign(mtime_ns=0, ctime_ns=np.array(hidden, dtype=np.int64))
 
 
-def remembered_digests(table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None) -> list[str | None]:
-    """Return the digest of each image whose file has the path, size and time that the cache recorded."""
-    if current is None:
-        return [None] * len(table)
-    recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
-    known = {stamp: digest for stamp, digest in zip(recorded, current.table["digest"], strict=True) if stamp[-1]}
+def remembered_digests(
+    table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None, noted: "Sequence[pd.DataFrame]" = ()
+) -> list[str | None]:
+    """Return the digest of each image whose file has the path, size and times that were recorded with it.
+
+    Args:
+        table, stamps: of the images now. current: the cache file. noted: what parts of a run wrote down.
+    """
+    known: dict[tuple[Any, ...], str] = {}
+    if current is not None:
+        recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
+        known.update(zip(recorded, current.table["digest"], strict=True))
+    for rows in noted:
+        known.update(zip(zip(rows["path"], *(rows[name] for name in STAMP), strict=True), rows["digest"], strict=True))
     now = zip(table["path"], *(stamps[name] for name in STAMP), strict=True)
-    return [known.get(stamp) for stamp in now]
+    return [known.get(stamp) if stamp[-1] else None for stamp in now]
 
 
 def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:
     """Return the digests with the missing ones computed; an image that can't be read stays without."""
     missing = [row for row, digest in enumerate(digests) if digest is None]
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = readers.map(_digest, (addresses[row] for row in missing))
     full = list(digests)
-    for row, digest in zip(missing, found, strict=True):
-        full[row] = digest
+    readers = ThreadPoolExecutor(_READERS)
+    try:
+        found = readers.map(_digest, (addresses[row] for row in missing))
+        for row, digest in zip(missing, found, strict=True):
+            full[row] = digest
+    finally:
+        # After Ctrl-C nobody waits for gigabytes to be hashed.
+        readers.shutdown(cancel_futures=True)
     return full
 
 

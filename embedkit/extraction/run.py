@@ -2,78 +2,64 @@
 
 import os
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.cache import Cached, CacheError, Store, read_header
-from embedkit.cost import Cost, measured
+from embedkit.cache import Cached, CacheError, Store
+from embedkit.cost import measured
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.decode import Decoded, decoded
-from embedkit.extraction.embed import Embedder
+from embedkit.extraction.decode import decoded
 from embedkit.extraction.job import Job
-from embedkit.extraction.ledger import Embedded, with_cost
 from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
-from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress, Silent
+from embedkit.extraction.report import Interrupted, Report
+from embedkit.extraction.target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_BATCH = {"cpu": 32, "cuda": 256}
+_STRETCH = 32
 
 
-class Interrupted(EmbedkitError):
-    """The user stopped the run; what was done is kept."""
+def extract(dataset: ImageSet, job: Job, cache: Path, **options: Any) -> Report:
+    """Bring the cache file of a data set and an encoder up to date: `extract_all` of one encoder."""
+    [report] = extract_all(dataset, [job], cache, **options)
+    return report
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a run did.
-
-    Attributes:
-        path: the cache file. total: images of the set. embedded: vectors computed now.
-        reused: images whose vector existed. seconds: wall time.
-        ledger: a row for each image that failed: ``id``, ``path``, ``reason``, ``message``.
-    """
-
-    path: Path
-    data: str
-    model: str
-    key: str
-    total: int
-    embedded: int
-    reused: int
-    seconds: float
-    ledger: list[dict[Hashable, Any]] = field(default_factory=list)
-
-    @property
-    def failed(self) -> "pd.DataFrame":
-        """The ledger as a table."""
-        import pandas as pd
-
-        return pd.DataFrame(self.ledger, columns=["id", "path", "reason", "message"], dtype=object)
-
-
-def extract(
+def extract_all(
     dataset: ImageSet,
-    job: Job,
+    jobs: Sequence[Job],
     cache: Path,
     *,
     workers: int | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
-) -> Report:
-    """Bring the cache file of a data set and an encoder up to date; only what has no vector is embedded.
+    repair: bool = False,
+    part: tuple[int, int] | None = None,
+    merge_only: bool = False,
+) -> list[Report]:
+    """Bring the cache files of a data set and several encoders up to date; only what has no vector is embedded.
+
+    An image that several encoders need is read and decoded once.
 
     Args:
-        dataset: the images. job: the encoder, from `prepare`. cache: the folder of all caches.
+        dataset: the images. jobs: the encoders, from `prepare`. cache: the folder of all caches.
         workers: decoding processes, by default one per core; 0 decodes in this process.
         batch: images per forward pass. progress: told of every step.
+        repair: whether a damaged cache file is made anew; its vectors whose checksums hold are kept.
+        part: (3, 8) embeds the third of eight parts of the set into shards, which a later run merges.
+        merge_only: whether an image that can be read and has no vector is an error instead of being embedded.
+
+    Returns:
+        A report for each job, in their order.
 
     Raises:
         Interrupted: Ctrl-C; the shards are kept.
@@ -81,40 +67,133 @@ def extract(
     """
     begun = time.perf_counter()
     progress = progress or Silent()
-    store = job.store(cache, dataset.name)
+    if part is not None:
+        dataset = _part_of(dataset, *part)
     table = canonical_table(dataset)
     addresses = dataset.addresses()
+    named = "{}-of-{}".format(*part) if part else ""
+    stores = [job.store(cache, dataset.name, named) for job in jobs]
+    reports: dict[Path, Report] = {}
 
-    def report(embedded: int, failed: "pd.DataFrame") -> Report:
-        reused = len(table) - len(failed) - embedded
-        seconds = time.perf_counter() - begun
-        return Report(
+    def report(job: Job, store: Store, embedded: int, failed: "pd.DataFrame") -> None:
+        reports[store.path] = Report(
             store.path,
             dataset.name,
             job.encoder,
             job.key,
             len(table),
             embedded,
-            max(0, reused),
-            seconds,
+            max(0, len(table) - len(failed) - embedded),
+            time.perf_counter() - begun,
             failed.to_dict("records"),
         )
 
-    current = store.read()
-    provenance = job.provenance(dataset)
-    if current is not None and _up_to_date(dataset, table, addresses, provenance, current):
-        return report(0, current.failed)
-    if store.busy():
-        progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
-    with store.lock():
-        run = _Run(dataset, job, store, table, addresses, progress)
+    left: dict[Path, tuple[Job, Store]] = {}
+    for job, store in zip(jobs, stores, strict=True):
+        damage = store.damage() if repair else ""
+        current = None if damage else store.read()
+        if (
+            part is None
+            and current is not None
+            and _up_to_date(dataset, table, addresses, job.provenance(dataset), current)
+        ):
+            report(job, store, 0, current.failed)
+        else:
+            left[store.path] = (job, store)
+    targets = []
+    read: list[str | None] = [None] * len(table)
+    with ExitStack() as locks:
+        # In one order, so that two processes never wait for each other.
+        for _, (job, store) in sorted(left.items()):
+            if store.busy():
+                progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
+            locks.enter_context(store.lock())
+            targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
         with measured() as meter:
-            embedded = run.embed(_workers(workers), batch)
-        return report(embedded, run.commit(run.spent(embedded, meter.cost)))
+            _embed(targets, addresses, _workers(workers), batch, progress, merge_only)
+        whole = sum(target.seconds for target in targets)
+        for target in targets:
+            if part is None:
+                target.commit(meter.cost.part(target.seconds / whole if whole else 0.0))
+            else:
+                target.note()
+            report(target.job, target.store, target.embedded, target.ledger())
+    return [reports[store.path] for store in stores]
+
+
+def _part_of(dataset: ImageSet, number: int, count: int) -> ImageSet:
+    n = len(dataset.table)
+    rows = slice((number - 1) * n // count, number * n // count)
+    return replace(dataset, table=dataset.table.iloc[rows].reset_index(drop=True))
 
 
 def _workers(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if asked is None else asked
+
+
+def _embed(
+    targets: Sequence[Target],
+    addresses: Sequence[str],
+    workers: int,
+    batch: int | None,
+    progress: Progress,
+    merge_only: bool,
+) -> None:
+    """Embed what has no vector; images that the same encoders need are decoded once for all of them."""
+    needed_by: dict[int, list[Target]] = defaultdict(list)
+    for target in targets:
+        if pending := target.pending:
+            target.begin(batch)
+        for row in pending:
+            needed_by[row].append(target)
+    if not needed_by:
+        return
+    phases: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row in sorted(needed_by):
+        phases[tuple(map(id, needed_by[row]))].append(row)
+    busy = [target for target in targets if target.embedder]
+    progress.start(f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}", len(needed_by))
+    try:
+        for rows in phases.values():
+            _embed_rows(rows, needed_by[rows[0]], addresses, workers, batch, progress, merge_only)
+        for target in busy:
+            target.finish()
+    except KeyboardInterrupt as error:
+        done = sum(target.keep() for target in busy)
+        raise Interrupted(
+            f"stopped. The {done} embeddings made until now are kept: run the same command again to go on"
+        ) from error
+    finally:
+        progress.stop()
+        # After an error what is encoded is kept too; where the error is a full disk, it can't be.
+        with suppress(CacheError):
+            for target in busy:
+                target.keep()
+
+
+def _embed_rows(
+    rows: Sequence[int],
+    targets: Sequence[Target],
+    addresses: Sequence[str],
+    workers: int,
+    batch: int | None,
+    progress: Progress,
+    merge_only: bool,
+) -> None:
+    ways = list(dict.fromkeys(target.job.preprocessing for target in targets))
+    stretches = decoded(rows, [addresses[row] for row in rows], ways, workers=workers, batch=batch or _STRETCH)
+    try:
+        for stretch in stretches:
+            if merge_only and stretch.rows:
+                raise EmbedkitError(
+                    f"{addresses[stretch.rows[0]]} and perhaps others have no embedding by {targets[0].job.encoder} "
+                    "yet: run extract with the --shard that is missing, or without --shard to embed the rest here"
+                )
+            for target in targets:
+                target.take(stretch, stretch.pixels[ways.index(target.job.preprocessing)])
+            progress.advance(len(stretch.rows) + len(stretch.failures))
+    finally:
+        stretches.close()
 
 
 def _up_to_date(
@@ -131,132 +210,3 @@ def _up_to_date(
         return False
     digests = remembered_digests(kept, stamps_of(dataset, kept_addresses), current)
     return hash_rest(digests, kept_addresses) == list(current.table["digest"])
-
-
-class _Run:
-    """One run under the lock: the digests, the sources of vectors and the failures, as they become known."""
-
-    def __init__(
-        self,
-        dataset: ImageSet,
-        job: Job,
-        store: Store,
-        table: "pd.DataFrame",
-        addresses: list[str],
-        progress: Progress,
-    ) -> None:
-        self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
-        self.table, self.addresses = table, addresses
-        self.current = store.read()
-        self.embedder: Embedder | None = None
-        self.stamps = stamps_of(dataset, addresses)
-        self.digests = remembered_digests(table, self.stamps, self.current)
-        self.failures: dict[int, tuple[str, str]] = {}
-        self.sources = [self.current.rows()] if self.current else []
-        self.sources += store.shards()
-        self.known = {digest for source in self.sources for digest in source.digests}
-        if any(digest not in self.known for digest in self.digests):
-            self._add_siblings()
-        if self.known:
-            self.digests = hash_rest(self.digests, addresses)
-
-    def _add_siblings(self) -> None:
-        for path in self.store.siblings():
-            try:
-                rows = read_header(path).rows()
-            except CacheError as error:
-                self.progress.note(f"left aside: {error}")
-                continue
-            self.sources.append(rows)
-            self.known.update(rows.digests)
-
-    def embed(self, workers: int, asked: int | None) -> int:
-        """Embed what has no vector; return how many vectors were computed."""
-        pending = [row for row, digest in enumerate(self.digests) if digest not in self.known]
-        if not pending:
-            return 0
-        batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
-        embedder = self.embedder = Embedder(self.job, self.store, batch)
-        self.progress.start(f"{self.dataset.name}  {self.job.encoder}", len(pending))
-        stretches = decoded(
-            pending,
-            [self.addresses[row] for row in pending],
-            self.job.preprocessing,
-            workers=workers,
-            batch=batch,
-        )
-        queued: set[str] = set()
-        try:
-            for stretch in stretches:
-                self._take(stretch, queued, embedder.add)
-                self.progress.advance(len(stretch.rows) + len(stretch.failures))
-            embedder.finish()
-        except KeyboardInterrupt as error:
-            embedder.commit()
-            done = sum(len(shard.digests) for shard in embedder.shards)
-            raise Interrupted(
-                f"stopped. The {done} embeddings made until now are kept: run the same command again to go on"
-            ) from error
-        finally:
-            stretches.close()
-            self.progress.stop()
-        self.sources += embedder.shards
-        self.known.update(queued - embedder.not_finite)
-        for row, digest in enumerate(self.digests):
-            if digest in embedder.not_finite:
-                self.failures[row] = (
-                    "not finite",
-                    f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
-                )
-        return len(queued) - len(embedder.not_finite)
-
-    def _take(self, stretch: Decoded, queued: set[str], add: Callable[[str, np.ndarray], None]) -> None:
-        for row, digest, pixels in zip(stretch.rows, stretch.digests, stretch.pixels, strict=True):
-            self.digests[row] = digest
-            if digest not in self.known and digest not in queued:
-                queued.add(digest)
-                add(digest, pixels)
-        self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
-
-    def spent(self, images: int, cost: Cost) -> Embedded:
-        """Return what embedding so many images has cost, multiply-adds included where the encoder can be seen into."""
-        encoder = self.embedder.encoder if self.embedder else None
-        each = 0 if encoder is None else self.job.multiply_adds(encoder)
-        return Embedded(images, replace(cost, multiply_adds=None if each is None else each * images))
-
-    def commit(self, spent: Embedded) -> "pd.DataFrame":
-        """Write the final file, unless the one there says the same already; return the ledger."""
-        import pandas as pd
-
-        ok = np.array([digest in self.known and row not in self.failures for row, digest in enumerate(self.digests)])
-        lost = np.flatnonzero(~ok).tolist()
-        failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
-        failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
-        failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
-        if self.dataset.pseudonyms is not None:
-            for message in failed["message"]:
-                self.progress.note(f"failed: {message}")
-            failed["message"] = pd.Series(without_names(failed), dtype=object)
-        if not ok.any():
-            first = failed["message"].iloc[0] if len(failed) else "the set is empty"
-            raise EmbedkitError(
-                f"none of the {len(ok)} images of {self.dataset.name} could be read. The first: {first}"
-            )
-        table = self.table.loc[ok].reset_index(drop=True)
-        table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
-        files = self.stamps.loc[ok].reset_index(drop=True)
-        before = self.current.provenance if self.current else None
-        provenance = with_cost(self.job.provenance(self.dataset), before, spent)
-        if not self._says_the_same(table, failed, provenance):
-            for warning in warnings_of(self.dataset):
-                self.progress.note(warning)
-            self.store.commit(table, failed, files, self.sources, provenance)
-        return failed
-
-    def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
-        return (
-            self.current is not None
-            and self.current.table.equals(table)
-            and self.current.failed.equals(failed)
-            and self.current.provenance["dataset"] == provenance["dataset"]
-        )

@@ -51,7 +51,7 @@ def check_length(dataset: Any, frames: int, name: str) -> None:
     # Uncompressed, two pixels of this kind share one colour: two samples each instead of three.
     samples = 2 if dataset.PhotometricInterpretation == "YBR_FULL_422" else int(dataset.SamplesPerPixel)
     bits = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) * frames
-    needed, held = -(-bits // 8), len(dataset.PixelData)
+    needed, held = -(-bits // 8), len(dataset.PixelData or b"")
     if held < needed:
         raise TruncatedImage(
             f"{name}: its header needs {needed:,} bytes of pixels and it has {held:,}. Copy or export it again."

@@ -6,7 +6,7 @@ imported only when a file needs it.
 
 import struct
 import zlib
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import Any, BinaryIO
 
 from embedkit.images import coding, display
@@ -54,7 +54,7 @@ def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
         try:
             _check_pixels_exist(dataset, name)
             check_size(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0), name)
-            frames = _frames(dataset)
+            frames = _frames(dataset, len(data), name)
             chosen = choose_frame(frame, frames, name)
             values = _stored_values(dataset, chosen, frames, name)
             return display.to_rgb(values, dataset, chosen, name)
@@ -72,7 +72,8 @@ def frame_count(stream: BinaryIO, name: str) -> int:
     """
     with quiet():
         try:
-            return _frames(_read(stream, name, stop_before_pixels=True, specific_tags=["NumberOfFrames"]))
+            dataset = _read(stream, name, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
+            return _frames(dataset, stream.seek(0, SEEK_END), name)
         except _damage() as error:
             raise DamagedImage(f"{name}: its number of frames cannot be read ({reason_of(error)}).") from error
 
@@ -86,8 +87,12 @@ def _damage() -> tuple[type[Exception], ...]:
     return (*own, *read, ValueError, TypeError, LookupError, AttributeError, NameError, RuntimeError, OverflowError)
 
 
-def _frames(dataset: Any) -> int:
-    return int(dataset.get("NumberOfFrames") or 1)
+def _frames(dataset: Any, size: int, name: str) -> int:
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    # A row is made for each frame, so a lie here would fill the memory.
+    if not 0 < frames <= size:
+        raise DamagedImage(f"{name}: its header says {frames:,} frames, in {size:,} bytes. Export it again.")
+    return frames
 
 
 def _read(stream: BinaryIO, name: str, **options: Any) -> Any:

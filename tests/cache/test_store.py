@@ -1,13 +1,17 @@
 """Shards, merge, resume and reading."""
 
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from embedkit.cache import DamagedCache, NotCached, Store, find, read, read_header
+from embedkit.cache import header as header_module
+from embedkit.cache import store as store_module
 from tests.cache.conftest import PROVENANCE, commit, digest_of, no_failures, stamps, table_of, vectors
 
 
@@ -143,3 +147,68 @@ def test_the_lock_is_seen_by_another_process_and_freed_by_its_death(store: Store
     holder.kill()
     holder.join()
     assert not store.busy()
+
+
+def _replace_when(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, replace: Callable[[], None]) -> None:
+    """Have ``replace`` called once, when a function of the module has returned."""
+    real, waiting = getattr(module, name), [replace]
+
+    def then(*arguments: object) -> object:
+        found = real(*arguments)
+        while waiting:
+            waiting.pop()()
+        return found
+
+    monkeypatch.setattr(module, name, then)
+
+
+def _commit_other(store: Store, numbers: list[int]) -> None:
+    with store.lock():
+        store.add_shard(vectors(numbers), [digest_of(n) for n in numbers])
+    commit(store, numbers)
+
+
+@pytest.mark.parametrize("moment", ["header_of", "_unpack"])
+def test_a_reader_of_a_file_that_is_replaced_sees_the_old_one(
+    committed: Store, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    _replace_when(monkeypatch, header_module, moment, lambda: _commit_other(committed, [20, 21, 22, 23, 24, 25]))
+    old, new = read(committed.path), read(committed.path)
+    np.testing.assert_array_equal(old.X, vectors([3, 11, 0, 7, 7, 5]))
+    assert old.table["digest"].tolist() == [digest_of(n) for n in [3, 11, 0, 7, 7, 5]]
+    np.testing.assert_array_equal(new.X, vectors([20, 21, 22, 23, 24, 25]))
+    assert new.table["digest"].tolist() == [digest_of(n) for n in [20, 21, 22, 23, 24, 25]]
+
+
+def test_vectors_of_a_sibling_that_is_replaced_meanwhile_are_of_their_digests(
+    committed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Store(committed.cache, "mine", committed.encoder, committed.key)
+    _replace_when(monkeypatch, store_module, "header_of", lambda: _commit_other(committed, [7, 20, 3, 21, 22, 5]))
+    wanted = {digest_of(n) for n in (7, 5, 20, 99)}
+    for numbers in ([5, 7], [20, 5, 7]):
+        with mine.lock():
+            shards = mine.adopt(committed.path, wanted)
+        assert {digest for shard in shards for digest in shard.digests} == {digest_of(n) for n in numbers}
+        commit(mine, numbers)
+        np.testing.assert_array_equal(read(mine.path).X, vectors(numbers))
+
+
+def _flip_a_vector(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path) as file:
+        at = file["X"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[at + 5] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_vector_is_not_merged_nor_adopted(committed: Store) -> None:
+    _flip_a_vector(committed.path)
+    with committed.lock(), pytest.raises(DamagedCache, match="checksum"):
+        table = table_of([3, 11])
+        committed.commit(table, no_failures(), stamps(2), [read_header(committed.path).rows()], PROVENANCE)
+    mine = Store(committed.cache, "mine", committed.encoder, committed.key)
+    with mine.lock(), pytest.raises(DamagedCache, match="checksum"):
+        mine.adopt(committed.path, {digest_of(11)})

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embedkit.cache import read
+from embedkit.cache import read, store_of
 from tests.cli.conftest import Run
 
 
@@ -47,6 +47,70 @@ def test_verify_finds_one_flipped_bit_anywhere(embedkit: Run, cached: Path) -> N
         content[position] ^= 1
     cached.write_bytes(content)
     assert embedkit("cache", "verify").status == 0
+
+
+def _vectors_at(path: Path) -> tuple[int, int]:
+    with h5py.File(path) as file:
+        return file["X"].id.get_offset(), file["X"].id.get_storage_size()
+
+
+def test_repair_embeds_only_what_is_lost(embedkit: Run, cached: Path, tiny_model: str, images: Path) -> None:
+    whole, before = read(cached), cached.read_bytes()
+    at, size = _vectors_at(cached)
+    row = size // len(whole)
+    words = ("cache", "verify", "--repair", "--model", tiny_model, "--data", f"folder:{images}", "--json")
+    cuts = {
+        "two vectors": (lambda b: _flipped(b, at + 3, at + 5 * row + 1), 2),
+        "the seal's padding": (lambda b: _flipped(b, 500), 0),
+        "the seal": (lambda b: _flipped(b, 60), 32),
+        "the version": (lambda b: b.replace(b"format 1", b"format 3", 1), 32),
+        "the table": (lambda b: _flipped(b, len(b) - 9), 32),
+        "the end": (lambda b: b[:-1], 32),
+        "everything": (lambda _: b"", 32),
+    }
+    for what, (change, lost) in cuts.items():
+        cached.write_bytes(change(before))
+        assert embedkit("cache", "verify").status == 1, what
+        done = embedkit(*words)
+        assert done.status == 0, what
+        assert [(item["repaired"], item["embedded"]) for item in done.results] == [(True, lost)], what
+        again = read(cached)
+        assert again.X.tobytes() == whole.X.tobytes(), what
+        assert again.table.equals(whole.table), what
+        assert embedkit("cache", "verify").status == 0, what
+    assert embedkit(*words).results == [{"path": str(cached), "intact": True, "why": ""}]
+
+
+def _flipped(content: bytes, *positions: int) -> bytes:
+    changed = bytearray(content)
+    for position in positions:
+        changed[position] ^= 4
+    return bytes(changed)
+
+
+def test_repair_says_what_it_must_be_told(embedkit: Run, cached: Path, tiny_model: str, images: Path) -> None:
+    damaged = _flipped(cached.read_bytes(), _vectors_at(cached)[0])
+    cached.write_bytes(damaged)
+    for words, said in (((), "--data"), (("--data", f"folder:{images}"), "--model")):
+        done = embedkit("cache", "verify", "--repair", *words)
+        assert done.status == 1
+        assert said in done.err
+        assert cached.read_bytes() == damaged
+
+
+def test_verify_reads_the_shards_of_unfinished_runs(embedkit: Run, cached: Path) -> None:
+    store = store_of(cached)
+    shard = store.add_shard(np.ones((3, 4), np.float32), ["a", "b", "c"]).path
+    whole = shard.read_bytes()
+    assert [item["intact"] for item in embedkit("cache", "verify", "--json").results] == [True, True]
+    for content in (_flipped(whole, _vectors_at(shard)[0]), whole[:-1], b""):
+        shard.write_bytes(content)
+        for files in ((), (cached,)):
+            done = embedkit("cache", "verify", *files)
+            assert done.status == 1
+            assert str(shard) in done.err
+    assert embedkit("cache", "verify", "--repair").status == 0
+    assert not shard.exists()
 
 
 def test_export(embedkit: Run, cached: Path, place: Path) -> None:

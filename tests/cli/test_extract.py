@@ -1,6 +1,7 @@
 """``embedkit extract`` as a user types it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from embedkit import api
+from embedkit import images as image_room
 from embedkit.cache import read
 from embedkit.extraction import extract_named
 from tests.cli.conftest import Run
@@ -52,6 +55,48 @@ def test_several_models_and_sets_in_one_call(embedkit: Run, tiny_model: str, ima
     )  # fmt: skip
     assert [result["n"] for result in done.results] == [16, 16, 16, 16]
     assert len({result["path"] for result in done.results}) == 4
+
+
+def test_several_models_read_each_image_once(
+    embedkit: Run, tiny_model: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(Path(tiny_model.removeprefix("onnx:")).read_bytes())
+    loaded = []
+    real = image_room.load
+    monkeypatch.setattr(image_room, "load", lambda address: loaded.append(address) or real(address))
+    done = embedkit("extract", "--model", tiny_model, "--model", f"onnx:{copy}", "--data", f"folder:{images}", "--json")
+    assert [result["embedded"] for result in done.results] == [32, 32]
+    assert len(loaded) == len(set(loaded)) == 32
+
+
+def test_the_slurm_example_makes_the_file_of_one_run(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
+    data = f"folder:{images}"
+    [whole] = embedkit("extract", "--model", tiny_model, "--data", data, "--json").results
+    folder = Path(sys.executable).parent
+    given = {"MODEL": tiny_model, "DATA": data, "PRECISION": "fp32", "EMBEDKIT_CACHE": str(place / "parts")}
+    given |= {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_COUNT": "2"}
+    script = Path(__file__).resolve().parents[2] / "examples" / "slurm_array.sh"
+
+    def run(task: int, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **given, "SLURM_ARRAY_TASK_ID": str(task)}
+        return subprocess.run([script, *words], env=environment, capture_output=True, text=True, check=False)
+
+    assert "16 images, 16 embedded" in run(2).stdout
+    early = run(1, "merge")
+    assert (early.returncode, early.stdout) == (2, "")
+    assert "--shard that is missing" in early.stderr
+    assert run(1).returncode == 0
+    assert "32 images, nothing to do, all 32 had their embedding" in run(1, "merge").stdout
+    merged = place / "parts" / Path(whole["path"]).parent.name / Path(whole["path"]).name
+    assert read(merged).X.tobytes() == read(Path(whole["path"])).X.tobytes()
+
+
+def test_a_shard_that_means_nothing(embedkit: Run, tiny_model: str, images: Path) -> None:
+    for shard in ("0/4", "5/4", "1", "1/0", "a/b", "-1/4", "1/2/3"):
+        done = embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", f"--shard={shard}")
+        assert done.status == 2
+        assert "--shard" in done.err
 
 
 def test_json_is_all_there_is_on_standard_output(tiny_model: str, images: Path) -> None:

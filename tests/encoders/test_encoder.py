@@ -181,3 +181,22 @@ def test_precisions_and_devices_that_are_not_there(weights_root, precision, devi
     card = encoders.resolve("vit-ti16")
     with pytest.raises(EmbedkitError, match=message):
         encoders.load_encoder(card, encoders.find_weights(card, folder=weights_root), precision, device)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+        EmbedkitError("onnxruntime cannot run x.onnx: BFCArena Failed to allocate memory for requested buffer"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_too_large_a_batch_is_told_from_other_errors(error):
+    def run(batch):
+        raise error
+
+    encoder = encoders.Encoder(encoders.resolve("resnet50-v1"), run)
+    with pytest.raises(type(error) if "shapes" in str(error) else encoders.OutOfMemory, match=r"shapes|batch of 2"):
+        encoder.encode(np.zeros((2, *encoder.shape), np.uint8))

@@ -16,6 +16,8 @@ from embedkit.extraction import embed
 from tests.extraction.fake import FakeEncoder, run, write_images
 
 ROWS = 600  # two shards and a rest
+MANY_HITS = 8
+TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _start(folder: Path, cache: Path, pause: float) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.extraction.fake", str(folder), str(cache), str(pause)]
-    top = Path(__file__).resolve().parents[2]
-    return subprocess.Popen(command, cwd=top, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=TOP, stderr=subprocess.PIPE, text=True)
 
 
 def _wait_for_shards(cache: Path, number: int, process: subprocess.Popen[str]) -> None:
@@ -59,6 +60,22 @@ def test_a_killed_run_resumes_to_the_same_result(folder: Path, tmp_path: Path, h
     assert one.X.tobytes() == two.X.tobytes()
     pd.testing.assert_frame_equal(one.table, two.table)
     assert not list((tmp_path / "cache").rglob("*.h5"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_hit_again_and_again_ends_with_the_same_bytes(
+    folder: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "tests.extraction.storm", str(folder), str(tmp_path / "cache"), str(int(how)), "1"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= MANY_HITS
+    [path] = (tmp_path / "cache").rglob("*.h5ad")
+    one, two = read(path), read(run(folder, tmp_path / "other").path)
+    assert one.X.tobytes() == two.X.tobytes()
+    pd.testing.assert_frame_equal(one.table, two.table)
+    left = [file.name for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+    assert sorted(left) == [f".{path.name}.lock", path.name]
 
 
 def test_ctrl_c_keeps_even_the_unfinished_shard_and_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:

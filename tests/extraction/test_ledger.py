@@ -10,7 +10,7 @@ import pytest
 from embedkit.cache import read
 from embedkit.cost import Cost
 from embedkit.datasets import open_dataset
-from embedkit.extraction import Embedded, embedding_cost, extract, prepare, run
+from embedkit.extraction import Embedded, embedding_cost, extract, prepare, target
 from embedkit.extraction.ledger import with_cost
 from tests.extraction import fake
 
@@ -47,7 +47,7 @@ def test_key_vectors_and_table_are_those_of_a_file_without_a_cost(
 ) -> None:
     fake.write_images(tmp_path / "images", 12)
     with_it = fake.run(tmp_path / "images", tmp_path / "a")
-    monkeypatch.setattr(run, "with_cost", lambda provenance, before, now: provenance)
+    monkeypatch.setattr(target, "with_cost", lambda provenance, before, now: provenance)
     without = fake.run(tmp_path / "images", tmp_path / "b")
     assert with_it.path.name == without.path.name
     one, two = read(with_it.path), read(without.path)
@@ -62,7 +62,7 @@ def test_a_file_of_before_is_up_to_date_and_its_images_are_not_claimed(
 ) -> None:
     fake.write_images(tmp_path / "images", 12)
     with monkeypatch.context() as before:
-        before.setattr(run, "with_cost", lambda provenance, before, now: provenance)
+        before.setattr(target, "with_cost", lambda provenance, before, now: provenance)
         old = fake.run(tmp_path / "images", tmp_path / "cache")
     assert fake.run(tmp_path / "images", tmp_path / "cache").embedded == 0
     fake.write_images(tmp_path / "images", 3, first=12)

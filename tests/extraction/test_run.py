@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from embedkit import EmbedkitError
-from embedkit.cache import Store, read
+from embedkit.cache import DamagedCache, Store, read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import extract
 from tests.extraction.fake import FakeEncoder, expected, job, run, write_images
@@ -215,3 +216,44 @@ def test_a_column_named_digest_is_refused(folder: Path, cache: Path) -> None:
     (folder / "t.csv").write_text("path,digest\na/00000.png,x\n")
     with pytest.raises(EmbedkitError, match=r"column 'digest'.*rename"):
         extract(open_dataset(f"csv:{folder / 't.csv'}"), job(), cache, workers=0)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EmbedkitError("broken"), RuntimeError("out of memory")])
+def test_what_is_encoded_before_an_error_is_kept(folder: Path, cache: Path, error: BaseException) -> None:
+    class Failing(FakeEncoder):
+        def encode(self, batch: np.ndarray) -> np.ndarray:
+            if len(self.batches) == 2:
+                raise error
+            return super().encode(batch)
+
+    with pytest.raises((EmbedkitError, type(error))):
+        run(folder, cache, Failing())
+    report = run(folder, cache)
+    assert (report.embedded, report.reused) == (14, 16)
+    np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))
+
+
+def _flip_a_vector(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        content[file["X"].id.get_offset() + 1] ^= 1
+    path.write_bytes(content)
+
+
+def test_vectors_of_a_damaged_sibling_are_not_taken(folder: Path, cache: Path) -> None:
+    _flip_a_vector(run(folder, cache).path)
+    report = run(folder.rename(folder.with_name("moved")), cache)
+    assert (report.embedded, report.reused) == (30, 0)
+
+
+def test_damage_is_not_carried_into_a_new_file(folder: Path, cache: Path) -> None:
+    path = run(folder, cache).path
+    _flip_a_vector(path)
+    before = path.read_bytes()
+    write_images(folder, 2, first=300)
+    with pytest.raises(DamagedCache, match="--repair"):
+        run(folder, cache)
+    assert path.read_bytes() == before
+    report = run(folder, cache, repair=True)
+    assert (report.total, report.embedded) == (32, 1)
+    np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))

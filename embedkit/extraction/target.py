@@ -1,0 +1,191 @@
+"""One cache file being brought up to date: what has a vector, what was embedded, what failed."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedkit.cache import CacheError, DamagedCache, ForeignCache, NotCached, Store, read_header
+from embedkit.cost import Cost
+from embedkit.datasets import ImageSet
+from embedkit.errors import EmbedkitError
+from embedkit.extraction.decode import Decoded
+from embedkit.extraction.embed import Embedder
+from embedkit.extraction.job import Job
+from embedkit.extraction.ledger import Embedded, with_cost
+from embedkit.extraction.plan import hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.privacy import warnings_of, without_names
+from embedkit.extraction.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BATCH = {"cpu": 32, "cuda": 256}
+
+
+class Target:
+    """One cache file under its lock: the digests, the sources of vectors and the failures, as they become known.
+
+    ``read`` has the digests of the rows whose files were hashed for another encoder in this run; it is added to.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageSet,
+        job: Job,
+        store: Store,
+        table: "pd.DataFrame",
+        addresses: list[str],
+        read: list[str | None],
+        progress: Progress,
+        repair: bool,
+    ) -> None:
+        self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
+        self.table, self.addresses = table, addresses
+        damaged = repair and store.damage()
+        if damaged:
+            store.salvage()
+        self.current = None if damaged else store.read()
+        self.embedder: Embedder | None = None
+        self._queued: set[str] = set()
+        self.stamps = stamps_of(dataset, addresses)
+        self.digests = remembered_digests(table, self.stamps, self.current, store.noted_rows())
+        self.failures: dict[int, tuple[str, str]] = {}
+        self.sources = [self.current.rows()] if self.current else []
+        self.sources += store.shards()
+        self.known = {digest for source in self.sources for digest in source.digests}
+        siblings = self._siblings() if any(digest not in self.known for digest in self.digests) else {}
+        if self.known or siblings:
+            here = [mine or other for mine, other in zip(self.digests, read, strict=True)]
+            read[:] = self.digests = hash_rest(here, addresses)
+        for path, digests in siblings.items():
+            self._adopt(path, digests & set(filter(None, self.digests)) - self.known)
+
+    def _siblings(self) -> dict[Path, set[str]]:
+        found = {}
+        for path in self.store.siblings():
+            try:
+                found[path] = set(read_header(path).rows().digests)
+            except CacheError as error:
+                self.progress.note(f"left aside: {error}")
+        return found
+
+    def _adopt(self, path: Path, wanted: set[str]) -> None:
+        try:
+            shards = self.store.adopt(path, wanted) if wanted else []
+        except (DamagedCache, ForeignCache, NotCached) as error:
+            self.progress.note(f"left aside: {error}")
+            return
+        self.sources += shards
+        self.known.update(digest for shard in shards for digest in shard.digests)
+
+    @property
+    def pending(self) -> list[int]:
+        """The rows that have no vector yet."""
+        return [row for row, digest in enumerate(self.digests) if digest not in self.known]
+
+    def begin(self, asked: int | None) -> None:
+        """Make ready to take images; ``asked`` is the size of a batch, by default that of the device."""
+        batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
+        self.embedder = Embedder(self.job, self.store, batch, self.progress.note)
+
+    def take(self, stretch: Decoded, pixels: np.ndarray) -> None:
+        """Embed a stretch of decoded images, pixels as this encoder wants them, and note those that failed."""
+        assert self.embedder is not None
+        for row, digest, image in zip(stretch.rows, stretch.digests, pixels, strict=True):
+            self.digests[row] = digest
+            if digest not in self.known and digest not in self._queued:
+                self._queued.add(digest)
+                self.embedder.add(digest, image)
+        self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
+
+    def finish(self) -> None:
+        """Embed what waits for a full batch, and learn what was embedded."""
+        assert self.embedder is not None
+        self.embedder.finish()
+        self.sources += self.embedder.shards
+        self.known.update(self._queued - self.embedder.not_finite)
+        for row, digest in enumerate(self.digests):
+            if digest in self.embedder.not_finite:
+                self.failures[row] = (
+                    "not finite",
+                    f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
+                )
+
+    def keep(self) -> int:
+        """Write what is encoded as a shard; return how many vectors this run has written."""
+        assert self.embedder is not None
+        self.embedder.commit()
+        return sum(len(shard.digests) for shard in self.embedder.shards)
+
+    @property
+    def embedded(self) -> int:
+        """How many vectors were computed."""
+        return len(self._queued - self.embedder.not_finite) if self.embedder else 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the encoder took."""
+        return self.embedder.seconds if self.embedder else 0.0
+
+    def _spent(self, cost: Cost) -> Embedded:
+        """Return what its images have cost, multiply-adds included where the encoder can be seen into."""
+        encoder = self.embedder.encoder if self.embedder else None
+        each = 0 if encoder is None else self.job.multiply_adds(encoder)
+        return Embedded(self.embedded, replace(cost, multiply_adds=None if each is None else each * self.embedded))
+
+    def _failed_rows(self) -> list[int]:
+        known, failures = self.known, self.failures
+        return [row for row, digest in enumerate(self.digests) if row in failures or digest not in known]
+
+    def ledger(self) -> "pd.DataFrame":
+        """Return the images that have no vector, with the reason."""
+        import pandas as pd
+
+        lost = self._failed_rows()
+        failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
+        failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
+        failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
+        if self.dataset.pseudonyms is not None:
+            failed["message"] = pd.Series(without_names(failed), dtype=object)
+        return failed
+
+    def _with_digests(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        ok = np.ones(len(self.table), bool)
+        ok[self._failed_rows()] = False
+        table = self.table.loc[ok].reset_index(drop=True)
+        table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
+        return table, self.stamps.loc[ok].reset_index(drop=True)
+
+    def note(self) -> None:
+        """Write down what a part knows of its files, so that whoever merges need not read them."""
+        table, files = self._with_digests()
+        self.store.note_rows(files.assign(path=table["path"], digest=table["digest"]))
+
+    def commit(self, cost: Cost) -> None:
+        """Write the final file, unless the one there says the same already."""
+        if self.dataset.pseudonyms is not None:
+            for row in self._failed_rows():
+                self.progress.note(f"failed: {self.failures[row][1]}")
+        failed = self.ledger()
+        table, files = self._with_digests()
+        if not len(table):
+            first = failed["message"].iloc[0] if len(failed) else "the set is empty"
+            raise EmbedkitError(
+                f"none of the {len(self.table)} images of {self.dataset.name} could be read. The first: {first}"
+            )
+        before = self.current.provenance if self.current else None
+        provenance = with_cost(self.job.provenance(self.dataset), before, self._spent(cost))
+        if not self._says_the_same(table, failed, provenance):
+            for warning in warnings_of(self.dataset):
+                self.progress.note(warning)
+            self.store.commit(table, failed, files, self.sources, provenance)
+
+    def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
+        return (
+            self.current is not None
+            and self.current.table.equals(table)
+            and self.current.failed.equals(failed)
+            and self.current.provenance["dataset"] == provenance["dataset"]
+        )
