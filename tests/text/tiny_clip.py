@@ -24,7 +24,7 @@ from embedkit import datasets
 SEED = 0
 # Per class of HAM10000 (7, of which the rarest has 60 images here) and of the chest X-rays (2).
 TRAIN, HELD_OUT = 40, 20
-STEPS, BATCH, RATE = 300, 128, 2e-3
+STEPS, BATCH, RATE = 300, 96, 2e-3
 MODEL = {
     "embed_dim": 192,
     "quick_gelu": True,
@@ -140,15 +140,20 @@ def _learn(features: torch.Tensor, captions: list[str]) -> tuple[dict[str, torch
     from embedkit.encoders.backends.open_clip_text import text_tower
 
     torch.manual_seed(SEED)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     tower = text_tower(MODEL).train()
+    vocabulary = tower.token_embedding.weight.detach()
     projection = torch.nn.Linear(192, 192, bias=False)
     scale = torch.nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
     tokens = open_clip.SimpleTokenizer(context_length=MODEL["text_cfg"]["context_length"])(captions)
-    parameters = [*tower.parameters(), *projection.parameters(), scale]
-    optimiser = torch.optim.AdamW(parameters, RATE, weight_decay=0.05)
+    # Only the words that occur are learnt: in their order, so that the end of the text stays the highest number.
+    used, tokens = torch.unique(tokens, return_inverse=True)
+    tower.token_embedding = torch.nn.Embedding.from_pretrained(vocabulary[used], freeze=False)
+    optimiser = torch.optim.AdamW([*tower.parameters(), *projection.parameters(), scale], RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, STEPS)
     generator = torch.Generator().manual_seed(SEED)
-    features = features / features.norm(dim=1, keepdim=True)
+    features = torch.nn.functional.normalize(features, dim=1)
     for _ in range(STEPS):
         rows = torch.randperm(len(features), generator=generator)[:BATCH]
         image = torch.nn.functional.normalize(projection(features[rows]), dim=1)
@@ -161,11 +166,10 @@ def _learn(features: torch.Tensor, captions: list[str]) -> tuple[dict[str, torch
         loss.backward()
         optimiser.step()
         schedule.step()
-    return (
-        {name: value.detach().contiguous() for name, value in tower.state_dict().items()},
-        projection.weight.detach().contiguous(),
-        scale.detach(),
-    )
+    torch.set_num_threads(threads)
+    vocabulary[used] = tower.token_embedding.weight.detach()
+    text = {name: value.detach().contiguous() for name, value in tower.state_dict().items()}
+    return {**text, "token_embedding.weight": vocabulary}, projection.weight.detach().contiguous(), scale.detach()
 
 
 def _save(folder: Path, state: dict[str, torch.Tensor]) -> None:
