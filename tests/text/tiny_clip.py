@@ -23,8 +23,8 @@ from embedkit import datasets
 
 SEED = 0
 # Per class of HAM10000 (7, of which the rarest has 60 images here) and of the chest X-rays (2).
-TRAIN, HELD_OUT = 40, 20
-STEPS, BATCH, RATE = 300, 96, 2e-3
+TRAIN, HELD_OUT = 32, 12
+STEPS, BATCH, RATE = 200, 64, 2e-3
 MODEL = {
     "embed_dim": 192,
     "quick_gelu": True,
@@ -36,7 +36,7 @@ MODEL = {
         "timm_pool": "",
         "timm_proj": "linear",
     },
-    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+    "text_cfg": {"context_length": 28, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 PREPROCESSING = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
 SKIN = {
@@ -101,7 +101,7 @@ def _images(data: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     skin = datasets.open_dataset("ham10000", data)
     table = skin.table.assign(path=_relative(skin, data))
     table["caption"] = [
-        f"a dermatoscopic image of {SKIN[row.label]} on the {row.localization} of a {row.sex} patient aged {row.age}."
+        f"a dermatoscopic image of {SKIN[row.label]} on the {row.localization} of a {row.sex} aged {row.age:.0f}."
         for row in table.itertuples()
     ]
     chest = datasets.open_dataset("chest-xray", data)
