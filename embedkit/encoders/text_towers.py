@@ -58,11 +58,14 @@ def _clip(card: EncoderCard, weights: Path | None, folder: Path | None, device: 
 
         return open_clip_text.load(card, found.path, device)
 
-    # Preprocessing and precision are of the images; the architecture says all of the text tower but a text_cfg.
     whole = configuration(card, weights_digest(found.path), "fp32")
-    text = None if card.text is None else dict(card.text)
+    # The rest is of the images alone: their tower, their preprocessing.
     known: dict[str, Any] = {name: whole[name] for name in ("source", "backend", "architecture", "weights", "output")}
-    return TextTower(card.name, card.slug, {**known, "text": text, "normalised": False, "precision": "fp32"}, load)
+    if card.text is not None:
+        shared = {name: value for name, value in (card.vision or {}).items() if name in ("embed_dim", "quick_gelu")}
+        known |= {"text": dict(card.text), "vision": shared}
+    known |= {"keys": card.keys, "normalised": False, "precision": "fp32"}
+    return TextTower(card.name, card.slug, known, load)
 
 
 def _sentence(card: SentenceCard, given: Path | None, device: str, fetch: bool) -> TextTower:
