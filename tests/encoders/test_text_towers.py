@@ -294,6 +294,16 @@ def test_what_is_not_here_is_said_with_what_to_do(machine: Machine, tmp_path: Pa
         encoders.text_tower("hf:nothing")
 
 
+def test_a_tokenizer_that_is_not_here_is_said(machine: Machine, tmp_path: Path) -> None:
+    name, _ = a_clip("plain", tmp_path)
+    config = json.loads((tmp_path / f"{name}.json").read_text())
+    config["text_cfg"]["hf_tokenizer_name"] = "nobody/has-this-tokenizer"
+    (tmp_path / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path / f"{name}.json")
+    with pytest.raises(EmbedkitError, match=r"text tower of .* can't be built \(.*embedkit\[text\].*tokenizer"):
+        encoders.text_tower(f"open_clip:{name}/{tmp_path}/open_clip_model.safetensors").load()
+
+
 def test_names_without_a_text_tower_are_refused() -> None:
     with pytest.raises(EmbedkitError, match=r"resnet50-v1 has no text tower: name a CLIP .*minilm"):
         encoders.text_tower("resnet50-v1")
