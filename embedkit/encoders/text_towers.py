@@ -32,7 +32,7 @@ def text_tower(
     """
     sentence = resolve_sentence(spec)
     if sentence is not None:
-        return _sentence(sentence, weights, device, fetch)
+        return _sentence(sentence, weights, weights_folder, device, fetch)
     if ":" not in spec and spec not in catalog():
         names = [*sentence_catalog(), *(name for name, card in catalog().items() if has_text(card))]
         raise unknown_name("text encoder", spec, names, "hf:FOLDER and open_clip:MODEL/PRETRAINED are accepted too.")
@@ -68,8 +68,8 @@ def _clip(card: EncoderCard, weights: Path | None, folder: Path | None, device: 
     return TextTower(card.name, card.slug, known, load)
 
 
-def _sentence(card: SentenceCard, given: Path | None, device: str, fetch: bool) -> TextTower:
-    folder = find_folder(card, given, fetch)
+def _sentence(card: SentenceCard, given: Path | None, local: Path | None, device: str, fetch: bool) -> TextTower:
+    folder = find_folder(card, given, local, fetch)
 
     def load() -> TextEncoder:
         from embedkit.encoders.backends import transformers

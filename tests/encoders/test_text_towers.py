@@ -218,6 +218,14 @@ def test_a_bert_of_a_folder(tmp_path: Path, pooling: str, head: bool) -> None:
     assert encoder.logit_scale == 1
 
 
+def test_a_folder_of_many_holds_a_sentence_encoder_under_its_name(tmp_path: Path, machine: Machine) -> None:
+    a_bert(tmp_path / "minilm")
+    assert (
+        encoders.text_tower("minilm", weights_folder=tmp_path).space
+        == encoders.text_tower(f"hf:{tmp_path / 'minilm'}").space
+    )
+
+
 def test_every_file_that_changes_a_vector_changes_the_digest(tmp_path: Path) -> None:
     a_bert(tmp_path)
     digests = {sentence_digest(tmp_path)}

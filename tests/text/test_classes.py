@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedkit.cache import DamagedCache, find, read
+from embedkit.cache import CacheError, DamagedCache, find, read
 from embedkit.errors import EmbedkitError
 from embedkit.text import embed_classes, embed_texts
 from embedkit.text.prompts import PromptSet
@@ -87,6 +87,25 @@ def test_a_damaged_cache_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DamagedCache):
         embed_texts(counted.tower, ["x"], tmp_path)
+
+
+def test_what_a_killed_writer_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    wanted = embed_texts(Counted().tower, ["x", "y"], tmp_path / "other")
+    left = [
+        tmp_path / "texts" / f".by-hand.{wanted.key}.h5ad.7.tmp",
+        tmp_path / "texts" / ".shards" / f"by-hand.{wanted.key}" / "half.h5",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    np.testing.assert_array_equal(embed_texts(Counted().tower, ["x", "y"], tmp_path).X, wanted.X)
+    assert not any(path.exists() for path in left)
+
+
+def test_a_cache_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(CacheError, match="can't be written"):
+        embed_texts(Counted().tower, ["x"], tmp_path / "cache")
 
 
 def test_two_classes_with_the_same_text_are_refused() -> None:
