@@ -39,6 +39,7 @@ def a_result(**changes: Any) -> ProbeResult:
         "gaps": [],
         "learning_curve": {},
         "comparison": {},
+        "wording": {},
         "baselines": [],
         "cost": {"fit_seconds": 0.1},
         "protocol": {"seed": 0},
@@ -151,8 +152,8 @@ def test_a_truncated_file_is_told(tmp_path: Path, cut: int) -> None:
     [
         ("[]", "no probe wrote it"),
         ('{"data": 1}', "no probe wrote it"),
-        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 2"),
-        ('{"embedkit": "probe", "format": 2}', "lacks 'data'"),
+        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 3"),
+        ('{"embedkit": "probe", "format": 3}', "lacks 'data'"),
     ],
 )
 def test_another_file_is_told(tmp_path: Path, text: str, message: str) -> None:
