@@ -78,7 +78,7 @@ def test_the_shape_is_that_of_the_design() -> None:
     expected = "data test model key classifier target level n_train n_test n_groups"
     expected += " auc accuracy balanced_accuracy f1_macro average_precision"
     expected += " sensitivity_at_specificity specificity_at_sensitivity per_class calibration decision_curve selected"
-    expected += " leakage subgroups gaps learning_curve comparison baselines cost protocol notes"
+    expected += " leakage subgroups gaps learning_curve comparison wording baselines cost protocol notes"
     assert list(a_result().to_dict()) == expected.split()
 
 
