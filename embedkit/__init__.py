@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from embedkit.errors import EmbedkitError
     from embedkit.loading import load
     from embedkit.probing import ProbeResult
+    from embedkit.words import zero_shot
 
 _HOMES = {
     "extract": "embedkit.api",
@@ -32,6 +33,7 @@ _HOMES = {
     "EmbedkitError": "embedkit.errors",
     "ImageSet": "embedkit.datasets",
     "ProbeResult": "embedkit.probing",
+    "zero_shot": "embedkit.words",
 }
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "open_dataset",
     "probe",
     "train_baseline",
+    "zero_shot",
 ]
 
 

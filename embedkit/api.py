@@ -147,10 +147,10 @@ def probe(
     train = embeddings(data)
     unseen = None if test is None else embeddings(test)
     result = run_probe(train, unseen, classifier=classifier, target=target, group=group, **choices)
-    return _in_context(result, train, unseen)
+    return in_context(result, train, unseen)
 
 
-def _in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
+def in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
     """Return the result with the published figures of the set it was judged on, and what the embeddings cost."""
     from embedkit.baselines import beside
 

@@ -52,8 +52,9 @@ def results_folder(given: Path | str | None = None) -> Path:
 
 
 def place_of(result: ProbeResult, folder: Path) -> Path:
-    """Return the file of the result of a trained network."""
-    name = _file_name(result.model, result.key, result.classifier, result.target)
+    """Return the file of the result of a trained network, or of a zero-shot one: each wording has its own."""
+    wording = str(result.wording.get("text_key", ""))[:8]
+    name = _file_name(result.model, result.key, result.classifier, result.target, wording)
     return _folder_of(folder, result.data, result.test) / name
 
 

@@ -14,7 +14,7 @@ _STOPPED = 130
 def _app() -> "typer.Typer":
     import typer
 
-    from embedkit.cli import baseline, cache, demo, doctor, extract, models, probe, root, sets
+    from embedkit.cli import baseline, cache, demo, doctor, extract, models, probe, root, sets, zeroshot
 
     app = typer.Typer(
         name="embedkit",
@@ -28,6 +28,7 @@ def _app() -> "typer.Typer":
     app.callback()(root.root)
     app.command("extract")(extract.extract)
     app.command("probe")(probe.probe)
+    app.command("zeroshot")(zeroshot.zeroshot)
     app.command("show")(probe.show)
     app.add_typer(models.app, name="models")
     app.add_typer(sets.app, name="datasets")

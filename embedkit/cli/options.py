@@ -58,3 +58,14 @@ Results = Annotated[
     Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option("--text-encoder", help="A CLIP, minilm, or hf:FOLDER [default: the text tower of --model]."),
+]
+TextWeights = Annotated[
+    Path | None, typer.Option("--text-weights", help="Checkpoint or folder of --text-encoder, where it is another one.")
+]
+Prompts = Annotated[
+    str | None,
+    typer.Option("--prompts", help="A .toml or .json FILE, or a shipped set [default: that of the set's modality]."),
+]

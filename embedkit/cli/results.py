@@ -38,6 +38,7 @@ def print_results(results: Sequence["ProbeResult"]) -> None:
     rows = [[row[number] for number in shown] for row in map(_row, results)]
     print_table([_COLUMNS[number] for number in shown], rows)
     _print_classes(results)
+    _print_templates(results)
     _print_subgroups(results)
     _print_learning_curves(results)
     _print_baselines(results)
@@ -152,6 +153,27 @@ def _print_classes(results: Sequence["ProbeResult"]) -> None:
     if rows:
         say("")
         print_table(("data", "model", "classifier", "class", "n", "AUC (95 %)"), rows, title="Per class")
+
+
+def _print_templates(results: Sequence["ProbeResult"]) -> None:
+    names = ("auc", "accuracy", "ece")
+    rows = []
+    for result in results:
+        wording = result.wording
+        if not wording:
+            continue
+        who = [result.data, result.model]
+        rows += [[*who, one["template"], *(interval(one[name]) for name in names)] for one in wording["templates"]]
+        ensemble = (result.auc, result.accuracy, result.calibration["ece"])
+        rows.append([*who, "all of them (ensemble)", *map(interval, ensemble)])
+        spread = [wording["spread"][name] for name in names]
+        rows.append(
+            [*who, "spread over templates", *(f"{one['lowest']:.3f} to {one['highest']:.3f}" for one in spread)]
+        )
+    if rows:
+        say("")
+        columns = ("data", "model", "template", "AUC (95 %)", "accuracy", "ECE")
+        print_table(columns, rows, title="How much hangs on the wording")
 
 
 def _print_subgroups(results: Sequence["ProbeResult"]) -> None:

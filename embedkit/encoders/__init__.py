@@ -3,17 +3,22 @@
 A spec such as ``resnet50-v1`` or ``timm:resnet18`` resolves to an `EncoderCard`; `find_weights` looks for its weights
 on this machine first; `load_encoder` builds the model and loads them strictly, without executing a pickle; `check` says
 whether a file fits, and which model it is of; an `Encoder` turns a batch of images, each prepared by
-`Preprocessing.apply`, into one vector per image. No room below the API caches anything here, and torch is imported
+`Preprocessing.apply`, into one vector per image. `text_tower` does the same for the text tower of a CLIP or for a
+sentence encoder such as ``minilm``: a `TextEncoder` turns texts into vectors, and `space` says which vectors may be
+compared. No room below the API caches anything here, and torch is imported
 only to build and run a model.
 """
 
-from embedkit.encoders.card import EncoderCard, configuration
+from embedkit.encoders.card import EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
 from embedkit.encoders.encoder import Encoder, load_encoder
 from embedkit.encoders.matching import Fit, check
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.resolve import resolve
+from embedkit.encoders.sentence import SentenceCard, sentence_catalog
+from embedkit.encoders.text_encoder import TextEncoder, TextTower
+from embedkit.encoders.text_towers import has_text, text_tower
 from embedkit.encoders.weights import (
     Weights,
     WeightsNotFound,
@@ -28,6 +33,9 @@ __all__ = [
     "EncoderCard",
     "Fit",
     "Preprocessing",
+    "SentenceCard",
+    "TextEncoder",
+    "TextTower",
     "Weights",
     "WeightsNotFound",
     "catalog",
@@ -36,9 +44,13 @@ __all__ = [
     "default_device",
     "default_precision",
     "find_weights",
+    "has_text",
     "load_encoder",
     "local_weights",
     "resolve",
+    "sentence_catalog",
+    "space",
+    "text_tower",
     "weights_digest",
     "weights_folder",
 ]

@@ -8,6 +8,9 @@ from typing import Any
 
 from embedkit.encoders.preprocess import Preprocessing
 
+OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+PROJECTED = "projected"
+
 
 @dataclass(frozen=True)
 class EncoderCard:
@@ -35,6 +38,8 @@ class EncoderCard:
             stand in the same order, else one of ``keys.RENAMINGS``; empty if they are the same.
         vision: what the architecture's name alone does not say: the image tower's open_clip configuration where
             open_clip does not ship it, or the arguments of ``timm.create_model``.
+        text: the text tower's open_clip configuration, its ``text_cfg``, where open_clip does not ship it; no part of
+            the key, because no image is embedded by it.
         access: whether the weights are open, or what must be agreed to first and where.
         get: a sentence that says how to come by the file where no program can fetch it, or fetch it as it must be.
         homepage: where the publisher describes it.
@@ -61,6 +66,7 @@ class EncoderCard:
     patch: str = ""
     keys: str = ""
     vision: Mapping[str, Any] | None = field(default=None, hash=False)
+    text: Mapping[str, Any] | None = field(default=None, hash=False)
     access: str = "open"
     get: str = ""
     homepage: str = ""
@@ -73,7 +79,9 @@ class EncoderCard:
         name = self.name
         if self.path is not None:
             architecture = [self.architecture] if self.architecture else []
-            name = "-".join([self.backend, *architecture, self.path.stem])
+            # In a folder that open_clip saved, the file has the same name in all of them.
+            stem = self.path.parent.name if self.path.name in OPEN_CLIP_FILES else self.path.stem
+            name = "-".join([self.backend, *architecture, stem])
         return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
 
 
@@ -100,3 +108,15 @@ def configuration(card: EncoderCard, weights_digest: str, precision: str) -> dic
         "preprocessing": card.preprocessing.describe(),
         "precision": precision,
     }
+
+
+def space(configuration: Mapping[str, Any]) -> str:
+    """Return the name of the space that vectors lie in: vectors of one space can be compared, others cannot.
+
+    Both towers of one checkpoint project into one space. An image tower that does not project has a space of its own.
+
+    Args:
+        configuration: of an image encoder, from `configuration`, or of a text tower, from `text_tower`.
+    """
+    parts = ("backend", "architecture", "weights", "output")
+    return ":".join(str(configuration[part]) for part in parts)

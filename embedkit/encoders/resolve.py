@@ -6,20 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from embedkit.encoders.card import EncoderCard
+from embedkit.encoders.card import OPEN_CLIP_FILES, PROJECTED, EncoderCard
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.preprocess import FILTERS, RESIZE_MODES, Preprocessing
 from embedkit.errors import EmbedkitError, unknown_name
 
 ALSO = "`embedkit models` lists them; timm:NAME, open_clip:MODEL/PRETRAINED and onnx:PATH are accepted too."
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
-OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
 def resolve(spec: str) -> EncoderCard:
     """Return the card of a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
 
-    PRETRAINED may be a tag of open_clip, a local file, or empty if the weights are given otherwise. A catalog
+    PRETRAINED may be a tag of open_clip, a local file, or empty if the weights are given otherwise.
+    ``open_clip:FOLDER`` is a folder that open_clip saved: open_clip_config.json and the weights beside it. A catalog
     name imports neither torch nor timm.
 
     Raises:
@@ -77,6 +78,9 @@ def _timm(spec: str, name: str) -> EncoderCard:
 
 
 def _open_clip(spec: str, rest: str) -> EncoderCard:
+    folder = Path(rest).expanduser()
+    if rest and folder.is_dir():
+        return _open_clip_folder(spec, folder)
     import open_clip
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
@@ -110,12 +114,46 @@ def _open_clip(spec: str, rest: str) -> EncoderCard:
         source=f"open_clip:{architecture}" + (f"/{pretrained}" if trained else ""),
         backend="open_clip",
         architecture=architecture,
-        output="projected",
+        output=PROJECTED,
         preprocessing=Preprocessing.from_table(table, spec),
         hub=repository,
         files=(file,) if file else OPEN_CLIP_FILES,
         url="" if repository else trained.get("url", ""),
         path=path,
+    )
+
+
+def _open_clip_folder(spec: str, folder: Path) -> EncoderCard:
+    from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+
+    file = folder / OPEN_CLIP_CONFIG
+    config = _read_json(file)
+    try:
+        model = config["model_cfg"]
+        vision, text = model["vision_cfg"], model["text_cfg"]
+        settings = merge_preprocess_dict(PreprocessCfg(), config.get("preprocess_cfg", {}))
+        size = vision.get("image_size", 224)
+        table = {"size": size, "resize": size} | {name: settings[name] for name in ("resize_mode", "interpolation")}
+        table |= {name: list(settings[name]) for name in ("mean", "std")}
+        tower = {**vision, "embed_dim": model["embed_dim"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EmbedkitError(
+            f"{file} is no configuration of open_clip ({error}): "
+            "it needs model_cfg with embed_dim, vision_cfg and text_cfg"
+        ) from error
+    weights = next(
+        (folder / name for name in OPEN_CLIP_FILES if (folder / name).is_file()), folder / OPEN_CLIP_FILES[0]
+    )
+    return EncoderCard(
+        name=spec,
+        source="open_clip:folder",
+        backend="open_clip",
+        architecture="",
+        output=PROJECTED,
+        preprocessing=Preprocessing.from_table(table, str(file)),
+        vision=tower | ({"quick_gelu": True} if model.get("quick_gelu") else {}),
+        text=text,
+        path=weights,
     )
 
 
@@ -126,7 +164,7 @@ def _onnx(spec: str, rest: str) -> EncoderCard:
     if path.suffix != ".onnx" or not path.is_file():
         raise EmbedkitError(f"{spec} must name an existing file that ends in .onnx")
     sidecar = path.with_name(path.name + ".json")
-    table = onnx.default_table(onnx.input_size(path), _read_sidecar(sidecar) if sidecar.is_file() else {})
+    table = onnx.default_table(onnx.input_size(path), _read_json(sidecar) if sidecar.is_file() else {})
     return EncoderCard(
         name=spec,
         source="onnx",
@@ -139,14 +177,19 @@ def _onnx(spec: str, rest: str) -> EncoderCard:
     )
 
 
-def _read_sidecar(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EmbedkitError(f"cannot read {path}: {error}") from error
     if not isinstance(table, dict):
         fields = f"size, resize, resize_mode ({'|'.join(RESIZE_MODES)}), interpolation ({'|'.join(FILTERS)}), mean, std"
-        raise EmbedkitError(f"{path} must be one JSON object with some of the fields {fields}")
+        wanted = (
+            "of open_clip's model_cfg and preprocess_cfg"
+            if path.name == OPEN_CLIP_CONFIG
+            else f"with some of the fields {fields}"
+        )
+        raise EmbedkitError(f"{path} must be one JSON object {wanted}")
     return table
 
 

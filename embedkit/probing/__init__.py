@@ -13,6 +13,7 @@ from embedkit.probing.plan import make_plan
 from embedkit.probing.result import ProbeResult
 from embedkit.probing.run import probe
 from embedkit.probing.settings import Settings, check_classifier
+from embedkit.probing.untrained import plan_untrained
 
 __all__ = [
     "GRIDS",
@@ -25,6 +26,7 @@ __all__ = [
     "conclude",
     "fingerprint",
     "make_plan",
+    "plan_untrained",
     "probe",
     "question",
 ]

@@ -70,6 +70,7 @@ def conclude(
         gaps=gaps,
         learning_curve={},
         comparison={},
+        wording={},
         baselines=[],
         cost={"interval_seconds": time.perf_counter() - started},
         protocol={

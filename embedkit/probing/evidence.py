@@ -167,7 +167,7 @@ class Evidence:
                 "other set": "if the names mean the same patients in both sets, this is no test on unseen ones",
             }[kind]
             notes.append(f"{shared} are of groups that are in the training images too: {source}")
-        if leaked["images"] is None and kind != "other set":
+        if leaked["images"] is None and kind not in ("other set", "untrained"):
             notes.append("no groups (patients, lesions) are known: images of one patient may be on both sides")
         if leaked["duplicates"]:
             known = (self.plan.test.digests != "").all() and (self.plan.train.digests != "").all()

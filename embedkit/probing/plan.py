@@ -22,7 +22,8 @@ class Plan:
     """The images and their folds.
 
     Attributes:
-        kind: ``published`` (the set's own split), ``other set`` (judged on another one), ``folds`` or ``sites``.
+        kind: ``published`` (the set's own split), ``other set`` (judged on another one), ``folds``, ``sites``, or
+            ``untrained`` (nothing is learnt).
         train: what the folds' train and val point into.
         test: what their test points into; the same as ``train`` without another set.
         folds: one, or several that together judge every image once, or once in each repeat.
@@ -44,7 +45,7 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
     """
     name = choose_target(settings.target, train.targets, train.name)
     _refuse_contradictions(settings, test)
-    sample = read_sample(train, name, train.targets[name], settings.group, extra=_columns(settings, test is None))
+    sample = read_sample(train, name, train.targets[name], settings.group, extra=columns_of(settings, test is None))
     if settings.pool == "embeddings":
         sample = pool_embeddings(sample, settings.level)
     if test is not None:
@@ -76,7 +77,7 @@ def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> Non
         raise EmbedkitError(f"sites are held out in turn, which {several[1]} can't change: leave out one of the two")
 
 
-def _columns(settings: Settings, judged: bool) -> list[str]:
+def columns_of(settings: Settings, judged: bool) -> list[str]:
     """Return the columns that a protocol reads of a set, whether it is judged or only learnt from."""
     level = [settings.level] if settings.level not in LEVELS else []
     by = [column for column, _ in map(parse_by, settings.by)] if judged else []
@@ -104,7 +105,7 @@ def _other_set(train: EmbeddingSet, sample: Sample, test: EmbeddingSet, settings
     grouping = group if group is None or group in test.table else None
     if grouping != group:
         notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
-    judged = read_sample(test, name, columns, grouping, sample.labels.classes, _columns(settings, judged=True))
+    judged = read_sample(test, name, columns, grouping, sample.labels.classes, columns_of(settings, judged=True))
     if settings.pool == "embeddings":
         judged = pool_embeddings(judged, settings.level)
     plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
@@ -198,23 +199,33 @@ def _checked(plan: Plan) -> Plan:
     fold = plan.folds[0]
     fitted, judged = labels.truth[fold.fitted()], plan.test.labels.truth[fold.test]
     _refuse_one_class(replace(labels, truth=fitted))
-    notes = list(plan.notes)
     for k, name in enumerate(labels.classes):
-        learnt, asked = _sides(fitted[:, k]), _sides(judged[:, k])
-        for value in asked - learnt:
+        for value in _sides(judged[:, k]) - _sides(fitted[:, k]):
             raise EmbedkitError(
                 f"{(judged[:, k] == value).sum()} test images {'hold' if value else 'do not hold'} '{name}' of the "
                 f"target '{labels.name}' and no training image does: leave them out, or move some of them to the "
                 "training images"
             )
-        if len(asked) < 2:
-            notes.append(f"'{name}' has no {'negative' if 1.0 in asked else 'positive'} test image, so it has no AUC")
-    if not any(len(_sides(column)) == 2 for column in judged.T):
+    return replace(plan, notes=(*plan.notes, *notes_on_judged(labels, judged)))
+
+
+def notes_on_judged(labels: Labels, judged: np.ndarray) -> list[str]:
+    """Return which classes have no AUC; ``judged`` is the truth (m, K) of the test images.
+
+    Raises:
+        EmbedkitError: no class has one.
+    """
+    sides = {name: _sides(column) for name, column in zip(labels.classes, judged.T, strict=True)}
+    if not any(len(both) == 2 for both in sides.values()):
         raise EmbedkitError(
             f"all {len(judged)} test images are of one class of the target '{labels.name}', and an AUC needs two. "
             "Judge on images of two classes or more"
         )
-    return replace(plan, notes=tuple(notes))
+    return [
+        f"'{name}' has no {'negative' if 1.0 in one else 'positive'} test image, so it has no AUC"
+        for name, one in sides.items()
+        if len(one) < 2
+    ]
 
 
 def _sides(column: np.ndarray) -> set[float]:

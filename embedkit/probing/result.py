@@ -13,7 +13,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import Interval
 from embedkit.probing.measures.metrics import Judged
 
-FORMAT = 2
+FORMAT = 3
 NUMBERS = (
     "auc",
     "accuracy",
@@ -32,6 +32,7 @@ _DICTIONARIES = (
     "predictions",
     "learning_curve",
     "comparison",
+    "wording",
 )
 _LISTS = ("classes", "per_class", "decision_curve", "subgroups", "gaps", "baselines", "notes")
 _KINDS = {**dict.fromkeys((*NUMBERS, *_DICTIONARIES), dict), **dict.fromkeys(_LISTS, list)}
@@ -62,6 +63,7 @@ class ProbeResult:
         leakage: judged images the classifier met in training, as in `embedkit.probing.splits.leakage`.
         subgroups, gaps: as in `embedkit.probing.subgroups`. learning_curve: as in `embedkit.probing.learning_curve`.
         comparison: to the best result on the same images, where several were made; filled in by `embedkit.many`.
+        wording: of a zero-shot result, how much hangs on the prompts, as in `embedkit.text.zeroshot`; else empty.
         baselines: published figures, filled in by who knows them.
         cost: of choosing and fitting, as `embedkit.cost.Cost`; ``interval_seconds``; ``embedding``, where it is known
             what the vectors cost. protocol: all that is needed to repeat the run. notes: sentences a reader must know.
@@ -95,6 +97,7 @@ class ProbeResult:
     gaps: list[dict[str, Any]]
     learning_curve: dict[str, Any]
     comparison: dict[str, Any]
+    wording: dict[str, Any]
     baselines: list[dict[str, Any]]
     cost: dict[str, Any]
     protocol: dict[str, Any]

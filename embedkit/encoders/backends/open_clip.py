@@ -52,15 +52,16 @@ def image_tower(architecture: str, vision: Mapping[str, Any] | None) -> "nn.Modu
 
     Args:
         architecture: a model that open_clip ships the configuration of.
-        vision: the configuration itself where open_clip does not ship it: ``embed_dim`` and the fields of
-            its ``vision_cfg``.
+        vision: the configuration itself where open_clip does not ship it: ``embed_dim``, ``quick_gelu`` and the
+            fields of its ``vision_cfg``.
     """
     import open_clip
     from open_clip.model import _build_vision_tower
 
     if vision is not None:
         settings = dict(vision)
-        config = {"embed_dim": settings.pop("embed_dim"), "vision_cfg": settings}
+        shared: dict[str, Any] = {name: settings.pop(name) for name in ("embed_dim", "quick_gelu") if name in settings}
+        config = {**shared, "vision_cfg": settings}
     else:
         config = open_clip.get_model_config(architecture)
     # The whole model would be built through open_clip.create_model, but then a text tower of transformers needs

@@ -1,0 +1,56 @@
+"""What images and texts of one space say of each other: unit vectors, ensembles of prompts, scores, ranks."""
+
+import numpy as np
+
+from embedkit.errors import EmbedkitError
+
+
+def unit(X: np.ndarray) -> np.ndarray:
+    """Return vectors (…, d) at length 1, in double precision.
+
+    Raises:
+        EmbedkitError: a vector of length 0, which has no direction.
+    """
+    X = np.asarray(X, np.float64)
+    length = np.linalg.norm(X, axis=-1, keepdims=True)
+    if not length.all():
+        raise EmbedkitError("an embedding is 0 in all dimensions and has no direction: extract it again")
+    return np.asarray(X / length)
+
+
+def ensemble(per_template: np.ndarray) -> np.ndarray:
+    """Return the mean of unit vectors over templates, at length 1 again: (T, K, d) to (K, d).
+
+    Source: Radford et al., Learning Transferable Visual Models From Natural Language Supervision (ICML 2021), 3.1.4.
+    """
+    return unit(per_template.mean(axis=0))
+
+
+def class_scores(features: np.ndarray, W: np.ndarray, scale: float) -> np.ndarray:
+    """Return the logits of exclusive classes, (n, K), in the form in which the measures take them.
+
+    ``scale * features @ W.T``, whose softmax is the probability. Of two classes that softmax is the sigmoid of the
+    difference s, and the columns are -s and s.
+
+    Args:
+        features: (n, d) and W: (K, d), unit vectors. scale: the tower's.
+    """
+    logits = scale * features @ W.T
+    if W.shape[0] != 2:
+        return np.asarray(logits)
+    difference = logits[:, 1] - logits[:, 0]
+    return np.column_stack([-difference, difference])
+
+
+def label_scores(features: np.ndarray, W: np.ndarray, absent: np.ndarray, scale: float) -> np.ndarray:
+    """Return the logits of labels that may hold together, (n, K): ``scale * features @ (W - absent).T``.
+
+    Their sigmoid is the softmax over the two texts "there is X" and "there is no X" of each label.
+
+    Source: Tiu et al., Expert-level detection of pathologies from unannotated chest X-ray images via self-supervised
+    learning (Nature Biomedical Engineering 6, 2022).
+
+    Args:
+        features: (n, d), W and absent: (K, d), unit vectors. scale: the tower's.
+    """
+    return np.asarray(scale * features @ (W - absent).T)
