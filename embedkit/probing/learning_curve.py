@@ -104,6 +104,11 @@ def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws
 
 
 def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
+    """Return the mean over draws with its interval, in the types of JSON.
+
+    Args:
+        values: of each draw. replicates: (draws, R), of resampled groups. seed: the same one picks the same draws.
+    """
     draws, count = replicates.shape
     picked = np.random.default_rng(seed).integers(draws, size=(draws, count))
     means = np.nanmean(np.take_along_axis(replicates, picked, axis=0), axis=0) if count else np.empty(0)

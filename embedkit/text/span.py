@@ -4,20 +4,26 @@ import torch
 from torch import Tensor
 
 
-def in_span(F: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """Return vectors in coordinates of an orthonormal basis of the span of F, where that has fewer dimensions.
+def span(F: Tensor) -> Tensor | None:
+    """Return an orthonormal basis of what the vectors of each draw span, or None where that is no smaller.
 
-    A gradient of anything that sees F by its products alone lies in this span, so what is learnt from F by gradient
-    steps is the same in these coordinates, up to what it does not see.
+    A gradient of anything that sees F by products with coefficients lies in this span. What is learnt from F by
+    gradient steps from 0, or from means of F, never leaves it, and can be learnt in its coordinates.
 
     Args:
-        F: (B, n, d). others: (B, m, d).
+        F: (B, n, d).
 
     Returns:
-        F and the others, (B, n, r) and (B, m, r) with r = min(n, d).
+        (B, d, n) where n < d.
     """
-    n, d = F.shape[1:]
-    if n >= d:
-        return F, *others
-    basis = torch.linalg.qr(F.mT).Q
-    return F @ basis, *(other @ basis for other in others)
+    return torch.linalg.qr(F.mT).Q if F.shape[1] < F.shape[2] else None
+
+
+def within(basis: Tensor | None, X: Tensor) -> Tensor:
+    """Return the coordinates (B, m, r) of vectors (B, m, d)."""
+    return X if basis is None else X @ basis
+
+
+def back(basis: Tensor | None, coordinates: Tensor) -> Tensor:
+    """Return the vectors (B, m, d) that have these coordinates (B, m, r)."""
+    return coordinates if basis is None else coordinates @ basis.mT

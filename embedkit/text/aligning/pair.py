@@ -109,7 +109,7 @@ class AlignedPair:
         try:
             with safe_open(path, "numpy") as file:
                 metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
         except (SafetensorError, OSError) as error:
             raise _no_pair(path, f"it can't be read: {error}") from error
         return cls(**_checked(path, metadata, arrays), facts=json.loads(metadata["facts"]))

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize, one_hot
 
 from embedkit.text.aligning.losses import LOSSES
 from embedkit.text.fewshot.course import Course
-from embedkit.text.span import in_span
+from embedkit.text.span import back, span, within
 
 STEPS = 300
 LOOK_EVERY = 10
@@ -51,10 +51,12 @@ def fit(
 
     Args:
         X: (B, n, d), of about unit length, centred. y: (B, n), classes, rows of W. X_val, y_val: to choose on.
-        W: (K, t), unit vectors. loss: a name of `LOSSES`. steps: at most; fewer where no draw has become better for 100.
+        W: (K, t), unit vectors. loss: a name of `LOSSES`. steps: at most; fewer where no draw
+            has become better for 100.
     """
     B, P = len(X), len(PENALTIES)
-    F, F_val = in_span(X, X_val)
+    directions = span(X)
+    F, F_val = within(directions, X), within(directions, X_val)
     basis, texts = _basis(W)
     labels = one_hot(y, len(W)).to(X.dtype)
     # Every penalty is one more draw.
@@ -73,7 +75,8 @@ def fit(
         return log_scale.exp().clamp(max=MOST)[:, None, None] * cosines
 
     for number in range(steps + 1):
-        if number % LOOK_EVERY == 0:
+        # Before the first step all images are alike, and so is every class.
+        if number and number % LOOK_EVERY == 0:
             course.keep(number, lambda: logits(F_val), [A, b, log_scale])
             if number - max(course.epochs) > PATIENCE:
                 break
@@ -81,9 +84,8 @@ def fit(
         descent.step(found.sum())
     picked = course.best_of(P)
     A, b, log_scale = (one[picked] for one in course.kept)
-    back = A if F is X else A @ torch.linalg.qr(X.mT).Q.mT
     return Projection(
-        back,
+        back(directions, A),
         b,
         basis,
         log_scale.exp().clamp(max=MOST),
@@ -116,4 +118,4 @@ class _Descent:
                 second.lerp_(gradient.flatten(1).square().sum(dim=1) if gradient.ndim > 1 else gradient.square(), 0.01)
                 size = (second / (1 - 0.99**self.done)).sqrt().clamp(min=1e-12)
                 share = first / (1 - 0.9**self.done) / size.view(-1, *[1] * (one.ndim - 1))
-                one -= (rate if one.ndim == 3 else 0.1 * rate) * share
+                one.sub_(share, alpha=rate if one.ndim == 3 else 0.1 * rate)

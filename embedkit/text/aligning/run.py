@@ -78,8 +78,7 @@ def align(
             pair = _fit(plan.train, fold, texts, seen, facts)
             pairs.append(pair)
             known, judged = (
-                as_scores(torch.from_numpy(pair.logits(X)))
-                for X in (plan.train.X[fold.val], plan.test.X[fold.test])
+                as_scores(torch.from_numpy(pair.logits(X))) for X in (plan.train.X[fold.val], plan.test.X[fold.test])
             )
             scores.append(judged)
             temperatures.append(fit_temperature(known, labels.truth[fold.val], exclusive=True))
@@ -136,13 +135,14 @@ def _fit(sample: Sample, fold: Fold, texts: ClassTexts, seen: np.ndarray, facts:
     y, y_val = (torch.from_numpy(number[rows])[None] for rows in (fold.train, fold.val))
     W = torch.from_numpy(texts.W[seen].astype(np.float32))
     found = projection.fit(F, y, F_val, y_val, W, facts["loss"])
-    arrays = (found.A[0], found.b[0], found.basis)
     return AlignedPair(
-        mean.astype(np.float32),
-        *(one.detach().numpy() for one in arrays),
-        texts.W.astype(np.float32),
-        found.scale.detach().numpy(),
-        {**facts, "chosen": found.chosen[0]},
+        mean=mean.astype(np.float32),
+        projection=found.A[0].numpy(),
+        bias=found.b[0].numpy(),
+        basis=found.basis.numpy(),
+        texts=texts.W.astype(np.float32),
+        scale=found.scale.numpy(),
+        facts={**facts, "chosen": found.chosen[0]},
     )
 
 
@@ -189,7 +189,7 @@ def _as_aligned(
             "step": steps[0] if one else steps,
             "penalty": penalties[0] if one else penalties,
             "chosen_by": "validation images, or an eighth of the training images",
-            "grid": list(range(0, projection.STEPS + 1, projection.LOOK_EVERY)),
+            "grid": list(range(projection.LOOK_EVERY, projection.STEPS + 1, projection.LOOK_EVERY)),
             "scores": [],
         },
         protocol={**result.protocol, "settings": settings, "alignment": {**facts, "chosen": chosen}},

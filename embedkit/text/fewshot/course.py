@@ -14,7 +14,7 @@ def batches(rows: int, epochs: int, seed: int) -> Iterator[tuple[int, bool, Tens
     """Yield the epoch (from 1), whether it ends here, and the rows of each batch, in a new order in every epoch."""
     generator = torch.Generator().manual_seed(seed)
     for epoch in range(1, epochs + 1):
-        parts = torch.randperm(rows, generator=generator).split(BATCH)
+        parts = torch.split(torch.randperm(rows, generator=generator), BATCH)
         for number, part in enumerate(parts, start=1):
             yield epoch, number == len(parts), part
 
@@ -54,5 +54,5 @@ class Course:
     def best_of(self, several: int) -> list[int]:
         """Return which draw is best of each ``several`` that follow each other and share their validation shots."""
         assert self._best is not None
-        stretches = self._best.split(several)
+        stretches = self._best.reshape(-1, several, *self._best.shape[1:])
         return [i * several + choice.best(one, self.y[i * several]) for i, one in enumerate(stretches)]

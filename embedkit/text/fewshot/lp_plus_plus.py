@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 
 from embedkit.text.fewshot.course import Course
 from embedkit.text.fewshot.shots import Fitted, Shots, class_means
-from embedkit.text.span import in_span
+from embedkit.text.span import span, within
 
 # Iterations after which the validation shots are looked at.
 STOPS = (0, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500)
@@ -70,7 +70,8 @@ def lp_plus_plus(shots: Shots) -> Fitted:
     """Start at the texts and the class means and go down; the number of steps is picked on the validation shots."""
     mean = shots.train.F.mean(dim=1, keepdim=True)
     # w never leaves the span of the shots, so it is sought there.
-    F, F_val, F_test = in_span(*(part.F - mean for part in (shots.train, shots.val, shots.test)))
+    basis = span(shots.train.F - mean)
+    F, F_val, F_test = (within(basis, part.F - mean) for part in (shots.train, shots.val, shots.test))
     cosines, of_val = shots.cosines(shots.train), shots.cosines(shots.val)
     labels = one_hot(shots.train.y, shots.classes).to(F.dtype)
     sizes = step_sizes(F, cosines)
@@ -84,6 +85,7 @@ def lp_plus_plus(shots: Shots) -> Fitted:
     best = Blocks(*course.kept)
     scores = logits(F_test, shots.cosines(shots.test), best)
     chosen = [
-        {"iterations": epoch, "alpha": alpha.mean().item()} for epoch, alpha in zip(course.epochs, best.alpha, strict=True)
+        {"iterations": epoch, "alpha": alpha.mean().item()}
+        for epoch, alpha in zip(course.epochs, best.alpha, strict=True)
     ]
     return Fitted(scores, chosen)

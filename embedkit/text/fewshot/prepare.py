@@ -40,27 +40,29 @@ def in_one_space(plan: Plan, draws: Sequence[Draw], W: Tensor, scale: float) -> 
 
 def without_text(plan: Plan, draws: Sequence[Draw]) -> Shots:
     """Return centred shots for the methods that read no text."""
-    parts = centred(*stack(plan, draws))
-    return Shots(*parts, torch.zeros(len(plan.train.labels.classes), 1), torch.full((len(draws),), NO_TEXT_SCALE))
+    train, val, test = centred(*stack(plan, draws))
+    W = torch.zeros(len(plan.train.labels.classes), 1)
+    return Shots(train, val, test, W, torch.full((len(draws),), NO_TEXT_SCALE))
 
 
 def aligned(plan: Plan, draws: Sequence[Draw], W: Tensor, loss: str) -> Shots:
     """Return centred shots with a projection to the texts that is learnt from the shots of each draw alone."""
     train, val, test = centred(*stack(plan, draws))
     found = projection.fit(train.F, train.y, val.F, val.y, W, loss)
-    parts = [replace(part, Z=found(part.F)) for part in (train, val, test)]
-    return Shots(*parts, W, found.scale)
+    train, val, test = (replace(part, Z=found(part.F)) for part in (train, val, test))
+    return Shots(train, val, test, W, found.scale)
 
 
-def centred(*parts: Part) -> list[Part]:
-    """Return parts less the mean of the first one's images, at unit length again.
+def centred(train: Part, val: Part, test: Part) -> tuple[Part, Part, Part]:
+    """Return images less the mean of the training shots, at unit length again.
 
     Embeddings of an encoder that was not trained by cosines point into a narrow cone, in which all cosines are high;
     what tells images apart is what is left without their common part.
     """
-    mean = parts[0].F.mean(dim=1, keepdim=True)
-    found = []
-    for part in parts:
+    mean = train.F.mean(dim=1, keepdim=True)
+
+    def less(part: Part) -> Part:
         F = normalize(part.F - mean, dim=-1)
-        found.append(Part(F, F, part.y))
-    return found
+        return Part(F, F, part.y)
+
+    return less(train), less(val), less(test)

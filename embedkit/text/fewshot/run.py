@@ -34,6 +34,7 @@ def few_shot(
     *,
     methods: Sequence[str] = (),
     loss: str = "cross-entropy",
+    met: str | None = None,
     cache: Path | None = None,
     tell: Tell | None = None,
     **choices: Any,
@@ -97,7 +98,14 @@ def few_shot(
             "settings": settings.to_dict(),
             "version": __version__,
         },
-        notes=list(plan.notes),
+        notes=[*plan.notes, *([_met(train.name)] if met == train.name else [])],
+    )
+
+
+def _met(name: str) -> str:
+    return (
+        f"the pair was aligned with all labels of {name}, which its shots are drawn from: this does not tell "
+        "what a few labels are worth"
     )
 
 
@@ -115,9 +123,7 @@ def chosen_methods(asked: Sequence[str], with_text: bool) -> list[str]:
     return list(asked) or [name for name, method in METHODS.items() if with_text or not method.reads_text]
 
 
-def _preparation(
-    plan: Plan, texts: ClassTexts | None, apart: bool, loss: str
-) -> Callable[[Sequence[Draw]], Shots]:
+def _preparation(plan: Plan, texts: ClassTexts | None, apart: bool, loss: str) -> Callable[[Sequence[Draw]], Shots]:
     if texts is None:
         return lambda draws: prepare.without_text(plan, draws)
     W = torch.from_numpy(texts.W.astype(np.float32))

@@ -1,13 +1,17 @@
 """The table of few-shot methods: the mean AUC over draws with its interval, and the difference to the linear probe."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
 from torch import Tensor
 
+from embedkit.cache.whole import whole_file
+from embedkit.errors import EmbedkitError
 from embedkit.probing import Evidence, Settings
 from embedkit.probing.learning_curve import Amount, over_draws
 from embedkit.probing.measures.bootstrap import replicates_of
@@ -24,9 +28,9 @@ class FewShotResult:
 
     Attributes:
         data, test, model: as in `ProbeResult`. text_encoder: None where no text is read.
-        points: of each method and amount: ``method``, ``kind``, ``amount``, ``n_train`` and ``n_val`` (means over draws),
-            ``auc`` (mean over draws, an interval), ``deviation`` of the draws, ``each``, ``difference`` (to the linear
-            probe on the same draws and resamples, an interval; None without one) and ``chosen`` of each draw.
+        points: of each method and amount: ``method``, ``kind``, ``amount``, ``n_train`` and ``n_val`` (means over
+            draws), ``auc`` (mean over draws, an interval), ``deviation`` of the draws, ``each``, ``difference`` (to the
+            linear probe on the same draws and resamples, an interval; None without one), ``chosen`` of each draw.
         protocol: all that is needed to repeat the run. notes: sentences a reader must know.
     """
 
@@ -45,6 +49,28 @@ class FewShotResult:
     def to_dict(self) -> dict[str, Any]:
         """Return everything in the types of JSON."""
         return dict(vars(self))
+
+    def curves(self, kind: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the points of each method, of ``shots`` or ``fraction``, as a figure takes them."""
+        names = dict.fromkeys(point["method"] for point in self.points if point["kind"] == kind)
+        return {
+            name: [point for point in self.points if (point["method"], point["kind"]) == (name, kind)] for name in names
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON; the file is complete or not there.
+
+        Raises:
+            EmbedkitError: the file can't be written.
+        """
+        text = json.dumps({"embedkit": "few-shot", **self.to_dict()}, ensure_ascii=False, allow_nan=False, indent=1)
+        try:
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise EmbedkitError(
+                f"the table can't be written to {path} ({error.strerror}): free some space, or choose another folder"
+            ) from error
 
 
 @dataclass(frozen=True)
