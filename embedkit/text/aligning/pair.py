@@ -13,7 +13,7 @@ from embedkit.cache.whole import whole_file
 from embedkit.errors import EmbedkitError
 from embedkit.text.similarity import unit
 
-FORMAT = "1"
+KIND, FORMAT = "aligned pair", 1
 ARRAYS = {"mean": 1, "projection": 2, "bias": 1, "basis": 2, "texts": 2, "scale": 1}
 FACTS = ("key", "image_encoder", "image_key", "text_encoder", "text_key", "space", "classes", "class_texts")
 
@@ -85,10 +85,11 @@ class AlignedPair:
 
         path = Path(path)
         arrays = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in ARRAYS}
-        metadata = {"embedkit": "aligned pair", "format": FORMAT, "facts": json.dumps(self.facts, ensure_ascii=False)}
+        # One entry: safetensors writes several in no fixed order, and the same pair is to be the same file.
+        told = json.dumps({"kind": KIND, "format": FORMAT, "facts": self.facts}, ensure_ascii=False)
         try:
             with whole_file(path) as temporary:
-                save_file(arrays, temporary, metadata)
+                save_file(arrays, temporary, {"embedkit": told})
         except OSError as error:
             raise EmbedkitError(
                 f"the aligned pair can't be written to {path} ({error.strerror}): choose another place with --out"
@@ -108,34 +109,39 @@ class AlignedPair:
             raise EmbedkitError(f"there is no aligned pair {path}: `embedkit align` makes one")
         try:
             with safe_open(path, "numpy") as file:
-                metadata = file.metadata() or {}
+                told = (file.metadata() or {}).get("embedkit", "")
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
         except (SafetensorError, OSError) as error:
             raise _no_pair(path, f"it can't be read: {error}") from error
-        return cls(**_checked(path, metadata, arrays), facts=json.loads(metadata["facts"]))
+        _check_arrays(path, arrays)
+        return cls(**arrays, facts=_facts(path, told, len(arrays["texts"])))
 
 
-def _checked(path: Path, metadata: Mapping[str, str], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    if metadata.get("embedkit") != "aligned pair":
+def _facts(path: Path, told: str, classes: int) -> dict[str, Any]:
+    try:
+        value = json.loads(told)
+    except ValueError as error:
+        raise _no_pair(path, "`embedkit align` did not write it") from error
+    if not isinstance(value, dict) or value.get("kind") != KIND:
         raise _no_pair(path, "`embedkit align` did not write it")
-    if metadata.get("format") != FORMAT:
-        raise _no_pair(path, f"it has the format {metadata.get('format')}, and this version reads {FORMAT}")
+    if value.get("format") != FORMAT:
+        raise _no_pair(path, f"it has the format {value.get('format')}, and this version reads {FORMAT}")
+    facts: dict[str, Any] = value.get("facts", {})
+    absent = [name for name in FACTS if name not in facts]
+    if absent:
+        raise _no_pair(path, f"it lacks '{absent[0]}'")
+    if len(facts["classes"]) != classes:
+        raise _no_pair(path, "its classes are not as many as its texts")
+    return facts
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if {name: array.ndim for name, array in arrays.items()} != ARRAYS:
         raise _no_pair(path, f"its arrays are not {', '.join(ARRAYS)}")
     (r, d), (s, t) = arrays["projection"].shape, arrays["basis"].shape
     lengths = len(arrays["mean"]) == d, len(arrays["bias"]) == r == s, arrays["texts"].shape[1] == t
     if not all(lengths) or not all(np.isfinite(array).all() for array in arrays.values()):
         raise _no_pair(path, "its arrays don't fit together, or hold something that is no number")
-    try:
-        facts = json.loads(metadata["facts"])
-    except (KeyError, ValueError) as error:
-        raise _no_pair(path, "its facts are not readable") from error
-    absent = [name for name in FACTS if name not in facts]
-    if absent:
-        raise _no_pair(path, f"it lacks '{absent[0]}'")
-    if len(facts["classes"]) != len(arrays["texts"]):
-        raise _no_pair(path, "its classes are not as many as its texts")
-    return arrays
 
 
 def _no_pair(path: Path, why: str) -> EmbedkitError:

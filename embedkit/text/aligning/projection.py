@@ -22,6 +22,8 @@ RATE = 0.5
 SCALE = 10.0
 MOST = 100.0
 """CLIP clips its logit scale there too."""
+# A gradient of this length is rounding: where all images are still alike, that of the textual loss in b is 0.
+_NOISE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,6 @@ class _Descent:
             for one, gradient, first, second in zip(self.parameters, gradients, self.first, self.second, strict=True):
                 first.lerp_(gradient, 0.1)
                 second.lerp_(gradient.flatten(1).square().sum(dim=1) if gradient.ndim > 1 else gradient.square(), 0.01)
-                size = (second / (1 - 0.99**self.done)).sqrt().clamp(min=1e-12)
+                size = (second / (1 - 0.99**self.done)).sqrt().clamp(min=_NOISE)
                 share = first / (1 - 0.9**self.done) / size.view(-1, *[1] * (one.ndim - 1))
                 one.sub_(share, alpha=rate if one.ndim == 3 else 0.1 * rate)
