@@ -33,6 +33,7 @@ def models(context: typer.Context, weights: options.Weights = None, as_json: opt
                 "source": card.source,
                 "dim": card.dim,
                 "parameters": card.parameters,
+                "text": encoders.has_text(card),
                 "size": card.preprocessing.size,
                 "preprocessing": card.preprocessing.describe(),
                 "licence": card.licence,
@@ -48,13 +49,14 @@ def models(context: typer.Context, weights: options.Weights = None, as_json: opt
         print_json({"results": rows})
         return
     print_table(
-        ("model", "dim", "M params", "px", "weights here", "licence", "access", "trained on", "source"),
+        ("model", "dim", "M params", "px", "text tower", "weights here", "licence", "access", "trained on", "source"),
         [
             [
                 row["model"],
                 row["dim"],
                 round(row["parameters"] / 1e6, 1),
                 row["size"],
+                "yes" if row["text"] else "no",
                 "yes" if row["weights"] else "no",
                 row["licence"],
                 row["access"].partition(":")[0],

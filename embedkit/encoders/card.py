@@ -118,5 +118,7 @@ def space(configuration: Mapping[str, Any]) -> str:
     Args:
         configuration: of an image encoder, from `configuration`, or of a text tower, from `text_tower`.
     """
-    parts = ("backend", "architecture", "weights", "output")
-    return ":".join(str(configuration[part]) for part in parts)
+    parts = [str(configuration[part]) for part in ("backend", "architecture", "weights", "output")]
+    # The same weights with another activation are another model.
+    quick = (configuration.get("vision") or {}).get("quick_gelu")
+    return ":".join([*parts, "quick"] if quick else parts)

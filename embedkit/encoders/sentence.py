@@ -71,24 +71,25 @@ def resolve_sentence(spec: str) -> SentenceCard | None:
     return SentenceCard(name=spec, hub=rest)
 
 
-def find_folder(card: SentenceCard, given: Path | None = None, fetch: bool = True) -> Path:
+def find_folder(card: SentenceCard, given: Path | None = None, folder: Path | None = None, fetch: bool = True) -> Path:
     """Return the folder with the files of a sentence encoder, from the first place that has them.
 
     Args:
-        card: the encoder. given: the folder itself. fetch: whether the hub may be asked at the end.
+        card: the encoder. given: the folder itself. folder: where local ones are kept, ``$EMBEDKIT_WEIGHTS`` if None.
+        fetch: whether the hub may be asked at the end.
 
     Raises:
         WeightsNotFound: nowhere; the message names every place and what to do.
     """
-    if card.path is not None or given is not None:
-        folder = card.path or Path(given or "")
-        if not _complete(folder):
+    named = card.path or given
+    if named is not None:
+        if not _complete(named):
             raise WeightsNotFound(
-                f"{folder} is not the folder of {card.name}: it needs {CONFIG}, {' or '.join(WEIGHTS)}"
+                f"{named} is not the folder of {card.name}: it needs {CONFIG}, {' or '.join(WEIGHTS)}"
             )
-        return folder
+        return named
     looked = []
-    local = weights_folder()
+    local = weights_folder(folder)
     places = [local / name for name in (card.slug, card.hub.rpartition("/")[2])] if local else []
     looked += [str(place) for place in places] or ["the folder $EMBEDKIT_WEIGHTS (not set)"]
     if card.package:

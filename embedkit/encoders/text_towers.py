@@ -32,7 +32,7 @@ def text_tower(
     """
     sentence = resolve_sentence(spec)
     if sentence is not None:
-        return _sentence(sentence, weights, device, fetch)
+        return _sentence(sentence, weights, weights_folder, device, fetch)
     if ":" not in spec and spec not in catalog():
         names = [*sentence_catalog(), *(name for name, card in catalog().items() if has_text(card))]
         raise unknown_name("text encoder", spec, names, "hf:FOLDER and open_clip:MODEL/PRETRAINED are accepted too.")
@@ -58,15 +58,18 @@ def _clip(card: EncoderCard, weights: Path | None, folder: Path | None, device: 
 
         return open_clip_text.load(card, found.path, device)
 
-    # Preprocessing and precision are of the images; the architecture says all of the text tower but a text_cfg.
     whole = configuration(card, weights_digest(found.path), "fp32")
-    text = None if card.text is None else dict(card.text)
+    # The rest is of the images alone: their tower, their preprocessing.
     known: dict[str, Any] = {name: whole[name] for name in ("source", "backend", "architecture", "weights", "output")}
-    return TextTower(card.name, card.slug, {**known, "text": text, "normalised": False, "precision": "fp32"}, load)
+    if card.text is not None:
+        shared = {name: value for name, value in (card.vision or {}).items() if name in ("embed_dim", "quick_gelu")}
+        known |= {"text": dict(card.text), "vision": shared}
+    known |= {"keys": card.keys, "normalised": False, "precision": "fp32"}
+    return TextTower(card.name, card.slug, known, load)
 
 
-def _sentence(card: SentenceCard, given: Path | None, device: str, fetch: bool) -> TextTower:
-    folder = find_folder(card, given, fetch)
+def _sentence(card: SentenceCard, given: Path | None, local: Path | None, device: str, fetch: bool) -> TextTower:
+    folder = find_folder(card, given, local, fetch)
 
     def load() -> TextEncoder:
         from embedkit.encoders.backends import transformers

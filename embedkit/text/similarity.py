@@ -27,19 +27,21 @@ def ensemble(per_template: np.ndarray) -> np.ndarray:
 
 
 def class_scores(features: np.ndarray, W: np.ndarray, scale: float) -> np.ndarray:
-    """Return the logits of exclusive classes, (n, K), in the form in which the measures take them.
+    """Return the log-probabilities of exclusive classes, (n, K): the log-softmax of ``scale * features @ W.T``.
 
-    ``scale * features @ W.T``, whose softmax is the probability. Of two classes that softmax is the sigmoid of the
-    difference s, and the columns are -s and s.
+    Images are ranked by them, not by the logits: an image that is near to all texts is no likelier of any class. Of
+    two classes the columns are -s and s, s being the difference of the logits, as the measures take them.
 
     Args:
         features: (n, d) and W: (K, d), unit vectors. scale: the tower's.
     """
+    from scipy.special import log_softmax
+
     logits = scale * features @ W.T
-    if W.shape[0] != 2:
-        return np.asarray(logits)
-    difference = logits[:, 1] - logits[:, 0]
-    return np.column_stack([-difference, difference])
+    if W.shape[0] == 2:
+        difference = logits[:, 1] - logits[:, 0]
+        return np.column_stack([-difference, difference])
+    return np.asarray(log_softmax(logits, axis=1))
 
 
 def label_scores(features: np.ndarray, W: np.ndarray, absent: np.ndarray, scale: float) -> np.ndarray:

@@ -98,6 +98,7 @@ def _kept(tower: TextTower, texts: list[str], store: Store) -> EmbeddingSet:
     with store.lock():
         if not store.path.exists():
             found = _embedded(tower, texts, store.key)
+            # What a killed writer left is swept away.
             store.shards()
             rows = store.add_shard(found.X, found.table["digest"].tolist())
             files = pd.DataFrame({"size": [len(text.encode()) for text in texts]})

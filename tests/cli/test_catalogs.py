@@ -11,6 +11,8 @@ def test_models(embedkit: Run, weights_root: Path) -> None:
     rows = {row["model"]: row for row in embedkit("models", "--weights", weights_root, "--json").results}
     assert rows["resnet50-v1"]["weights"] == str(weights_root / "resnet50-v1.safetensors")
     assert rows["clip-vit-b16"]["dim"] == 512
+    assert {"clip-vit-b16", "biomedclip", "monet"} <= {name for name, row in rows.items() if row["text"]}
+    assert not rows["resnet50-v1"]["text"]
     assert all(row["licence"] and row["trained_on"] and row["parameters"] for row in rows.values())
     assert rows["medsiglip"]["access"].startswith("gated")
     assert "resnet50-v1" in embedkit("models").out

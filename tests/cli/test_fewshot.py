@@ -8,7 +8,7 @@ import embedkit as ek
 from embedkit import words
 from embedkit.encoders import TextTower
 from tests.cli.conftest import Run
-from tests.text.making import a_tower
+from tests.text.fewshot.making import a_tower
 
 PROMPTS = """
 templates = ["a photo of {}."]

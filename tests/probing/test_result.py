@@ -39,6 +39,7 @@ def a_result(**changes: Any) -> ProbeResult:
         "gaps": [],
         "learning_curve": {},
         "comparison": {},
+        "wording": {},
         "baselines": [],
         "cost": {"fit_seconds": 0.1},
         "protocol": {"seed": 0},
@@ -77,7 +78,7 @@ def test_the_shape_is_that_of_the_design() -> None:
     expected = "data test model key classifier target level n_train n_test n_groups"
     expected += " auc accuracy balanced_accuracy f1_macro average_precision"
     expected += " sensitivity_at_specificity specificity_at_sensitivity per_class calibration decision_curve selected"
-    expected += " leakage subgroups gaps learning_curve comparison baselines cost protocol notes"
+    expected += " leakage subgroups gaps learning_curve comparison wording baselines cost protocol notes"
     assert list(a_result().to_dict()) == expected.split()
 
 
@@ -151,8 +152,8 @@ def test_a_truncated_file_is_told(tmp_path: Path, cut: int) -> None:
     [
         ("[]", "no probe wrote it"),
         ('{"data": 1}', "no probe wrote it"),
-        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 2"),
-        ('{"embedkit": "probe", "format": 2}', "lacks 'data'"),
+        ('{"embedkit": "probe", "format": 99}', "format 99, and this version reads 3"),
+        ('{"embedkit": "probe", "format": 3}', "lacks 'data'"),
     ],
 )
 def test_another_file_is_told(tmp_path: Path, text: str, message: str) -> None:

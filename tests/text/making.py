@@ -1,46 +1,49 @@
-"""Shots with a known structure, and a text tower that gives every text a vector of its own."""
+"""A text tower without a model, whose vectors can be told by hand, and images around them."""
 
-import zlib
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn.functional import normalize
 
+from embedkit.cache import EmbeddingSet
 from embedkit.encoders import TextEncoder, TextTower
-from embedkit.text import PromptSet
-from embedkit.text.fewshot.shots import Part, Shots
 
-PROMPTS = PromptSet.from_table(
-    {"templates": ["a photo of {}."], "classes": {str(k): f"thing {k}" for k in range(6)}}, "prompts of a test"
-)
+DIM = 16
+SCALE = 20.0
+CONFIGURATION = {"backend": "by-hand", "architecture": "", "weights": "0", "output": "projected", "precision": "fp32"}
 
 
-def a_tower(d: int = 8, name: str = "words") -> TextTower:
-    def run(texts: Sequence[str]) -> NDArray[np.float32]:
-        seeds = [zlib.crc32(text.encode()) for text in texts]
-        return np.stack([np.random.default_rng(seed).normal(size=d) for seed in seeds]).astype(np.float32)
-
-    parts = ("backend", "architecture", "weights", "output")
-    encoder = TextEncoder(run, lambda text: len(text.split()), context=32, logit_scale=10.0)
-    return TextTower(name, name, dict.fromkeys(parts, name), lambda: encoder)
+def vector(text: str) -> np.ndarray:
+    """Return a vector that only this text has."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+    return np.random.default_rng(seed).normal(size=DIM)
 
 
-def a_part(F: torch.Tensor, y: torch.Tensor) -> Part:
-    F = normalize(F, dim=-1)
-    return Part(F, F, y)
+class Counted:
+    """A tower by hand that says how often it was built and what it embedded."""
+
+    def __init__(self, context: int = 100, **configuration: object) -> None:
+        self.built, self.embedded = 0, []
+        self.context = context
+        self.tower = TextTower("by hand", "by-hand", CONFIGURATION | configuration, self._load)
+
+    def _load(self) -> TextEncoder:
+        self.built += 1
+        return TextEncoder(self._run, lambda text: len(text.split()), self.context, SCALE)
+
+    def _run(self, texts: Sequence[str]) -> np.ndarray:
+        self.embedded += texts
+        return np.stack([vector(text) for text in texts]).astype(np.float32)
 
 
-def some_shots(
-    draws: int = 2, each: int = 4, d: int = 6, classes: int = 3, signal: float = 1.5, seed: int = 0
-) -> Shots:
-    """Return draws whose classes lie in the directions of their texts, with noise."""
-    generator = torch.Generator().manual_seed(seed)
-    W = normalize(torch.randn(classes, d, generator=generator), dim=-1)
+def images(X: np.ndarray, y: object, **columns: object) -> EmbeddingSet:
+    """Return embeddings in the space of the tower by hand."""
+    one = EmbeddingSet.from_arrays(X.astype(np.float32), y, **columns)
+    return EmbeddingSet(one.X, one.table, {**one.provenance, "configuration": {"encoder": CONFIGURATION}})
 
-    def part(count: int) -> Part:
-        y = torch.arange(classes).repeat_interleave(count).repeat(draws, 1)
-        return a_part(signal * W[y] + torch.randn(*y.shape, d, generator=generator), y)
 
-    return Shots(part(each), part(min(each, 4)), part(10), W, torch.full((draws,), 10.0))
+def around(texts: Sequence[str], each: int = 30, noise: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return images around each text's vector and the number of the text."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(len(texts)), each)
+    return np.stack([vector(text) for text in texts])[y] + noise * rng.normal(size=(len(y), DIM)), y

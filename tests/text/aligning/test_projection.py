@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from embedkit.text.aligning import LOSSES, projection
-from tests.text.making import some_shots
+from tests.text.fewshot.making import some_shots
 
 GENERATOR = torch.Generator().manual_seed(1)
 

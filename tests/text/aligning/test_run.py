@@ -13,7 +13,7 @@ from embedkit.text import embed_classes
 from embedkit.text.aligning import align
 from tests.probing.making import clustered
 from tests.text.fewshot.test_run import a_set
-from tests.text.making import PROMPTS, a_tower
+from tests.text.fewshot.making import PROMPTS, a_tower
 
 QUICK: dict[str, Any] = {"replicates": 50}
 TOWER = a_tower()

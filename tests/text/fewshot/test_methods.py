@@ -17,7 +17,7 @@ from embedkit.text.fewshot.lp_plus_plus import Blocks
 from embedkit.text.fewshot.prototypes import prototypes
 from embedkit.text.fewshot.shots import Part, Shots
 from embedkit.text.fewshot.zero_shot import zero_shot
-from tests.text.making import a_part, some_shots
+from tests.text.fewshot.making import a_part, some_shots
 
 # Two classes, one shot each, on a plane: everything can be worked out by hand.
 HAND = Shots(

@@ -16,7 +16,7 @@ from embedkit.text import embed_classes
 from embedkit.text.fewshot import METHODS, few_shot
 from embedkit.text.fewshot.draws import draws_of, together
 from tests.probing.making import clustered, split_of
-from tests.text.making import PROMPTS, a_tower
+from tests.text.fewshot.making import PROMPTS, a_tower
 
 QUICK: dict[str, Any] = {"replicates": 40, "draws": 2}
 TEXT_FREE = ("linear-probe", "prototypes")
