@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from embedkit.errors import EmbedkitError
     from embedkit.loading import load
     from embedkit.probing import ProbeResult
-    from embedkit.words import zero_shot
+    from embedkit.words import align, few_shot, load_aligned, zero_shot
 
 _HOMES = {
+    "align": "embedkit.words",
     "extract": "embedkit.api",
+    "few_shot": "embedkit.words",
     "load": "embedkit.loading",
+    "load_aligned": "embedkit.words",
     "probe": "embedkit.api",
     "train_baseline": "embedkit.api",
     "open_dataset": "embedkit.datasets",
@@ -42,8 +45,11 @@ __all__ = [
     "ImageSet",
     "ProbeResult",
     "__version__",
+    "align",
     "extract",
+    "few_shot",
     "load",
+    "load_aligned",
     "open_dataset",
     "probe",
     "train_baseline",

@@ -4,14 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedkit import api
 from embedkit.baselines import exchange
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
 from embedkit.probing import ProbeResult, Settings, compare_to_best, fingerprint, question
+
+if TYPE_CHECKING:
+    from embedkit.text.fewshot import FewShotResult
 
 Read = Callable[[str, str], EmbeddingSet]
 
@@ -56,6 +59,13 @@ def place_of(result: ProbeResult, folder: Path) -> Path:
     wording = str(result.wording.get("text_key", ""))[:8]
     name = _file_name(result.model, result.key, result.classifier, result.target, wording)
     return _folder_of(folder, result.data, result.test) / name
+
+
+def place_of_table(table: "FewShotResult", folder: Path) -> Path:
+    """Return the file of a table of few-shot methods: each choice has its own."""
+    choices = cache_key({**table.protocol, "text_encoder": table.text_encoder})[:8]
+    name = _file_name(table.model, table.protocol["key"], "few-shot", table.target, choices)
+    return _folder_of(folder, table.data, table.test) / name
 
 
 def _folder_of(folder: Path, data: str, test: str) -> Path:

@@ -1,5 +1,6 @@
 """The verbs that need words: each composes the rooms below, as `embedkit.api` does for those that need none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from embedkit.extraction import Progress
 
 if TYPE_CHECKING:
     from embedkit.probing import ProbeResult
+    from embedkit.text.aligning import AlignedPair
+    from embedkit.text.fewshot import FewShotResult
 
 
 def tower_for(
@@ -105,3 +108,153 @@ def _refuse_early(configuration: dict[str, Any], tower: encoders.TextTower, mode
             "of the one can be compared with a text of the other. Leave --text-encoder out, give both the same "
             "--weights, or align the images with the texts first"
         )
+
+
+def align(
+    data: EmbeddingSet | str,
+    *,
+    image_encoder: str | None = None,
+    text_encoder: str = "minilm",
+    test: EmbeddingSet | str | None = None,
+    loss: str = "cross-entropy",
+    hold_out: Sequence[str] = (),
+    prompts: Path | str | None = None,
+    cache: Path | str | None = None,
+    root: Path | str | None = None,
+    weights: Path | str | None = None,
+    text_weights: Path | str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> "tuple[AlignedPair, ProbeResult]":
+    """Learn a projection from the cached embeddings of an image encoder to the texts of the classes, and judge it.
+
+    Args:
+        data, test: an `EmbeddingSet` or the name of a data set; what is missing is extracted.
+        image_encoder: any encoder. text_encoder: a sentence encoder, or a CLIP for its text tower.
+        loss: ``cross-entropy``, ``textual`` or ``contrastive``. hold_out: classes that are judged by their texts alone.
+        prompts: as in `zero_shot`. weights: of the image encoder. text_weights: of the text encoder.
+        cache, root, precision, device, workers, progress: as in `embedkit.extract`.
+        choices: fields of `embedkit.probing.Settings`.
+
+    Returns:
+        The pair, which `embedkit.text.aligning.AlignedPair` describes, and the result, as `embedkit.probe`.
+
+    Raises:
+        EmbedkitError: as `embedkit.text.aligning.align` and `embedkit.extract`.
+    """
+    from embedkit.text import choose_prompts
+    from embedkit.text.aligning import align as learn
+
+    tower = tower_for(None, text_encoder, text_weights=text_weights, device=device)
+    places = {"weights": weights, "precision": precision, "device": device, "workers": workers, "progress": progress}
+    sets = [_embedded(one, image_encoder, cache=cache, root=root, **places) for one in (data, test) if one is not None]
+    train, unseen = sets[0], sets[1] if len(sets) > 1 else None
+    pair, result = learn(
+        train,
+        unseen,
+        tower,
+        choose_prompts(prompts, str(train.facts.get("modality", ""))),
+        loss=loss,
+        hold_out=hold_out,
+        cache=api.cache_folder(cache),
+        tell=None if progress is None else progress.note,
+        **choices,
+    )
+    return pair, api.in_context(result, train, unseen)
+
+
+def few_shot(
+    data: EmbeddingSet | str,
+    *,
+    model: str | None = None,
+    text_encoder: str | None = None,
+    aligned: "AlignedPair | Path | str | None" = None,
+    test: EmbeddingSet | str | None = None,
+    methods: Sequence[str] = (),
+    prompts: Path | str | None = None,
+    cache: Path | str | None = None,
+    root: Path | str | None = None,
+    weights: Path | str | None = None,
+    text_weights: Path | str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> "FewShotResult":
+    """Compare what several methods make of a few images per class, or of a part of them.
+
+    Args:
+        data, test: an `EmbeddingSet` or the name of a data set; what is missing is extracted.
+        model: any encoder. text_encoder: where the class texts come from; by default the model's own text tower, or
+            that of the aligned pair. Without any, only methods that read no text are compared. If its texts lie in
+            another space than the images, a projection is learnt from the shots of each draw.
+        aligned: a pair from `align`, best from another data set, or its file: images are taken into its text space.
+        methods: names, by default all that can be had.
+        prompts, cache, root, weights, text_weights, precision, device, workers, progress: as in `align`.
+        choices: ``loss`` of the projection, and fields of `embedkit.probing.Settings`: shots, fractions, draws, seed.
+
+    Raises:
+        EmbedkitError: as `embedkit.text.fewshot.few_shot` and `embedkit.extract`.
+    """
+    from embedkit.text import choose_prompts
+    from embedkit.text.fewshot import few_shot as compare
+
+    pair = None if aligned is None else load_aligned(aligned)
+    name = text_encoder or (pair.facts["text_encoder"] if pair else None)
+    if name is None and model is not None and encoders.has_text(encoders.resolve(model)):
+        tower: encoders.TextTower | None = tower_for(model, weights=weights, device=device)
+    else:
+        tower = None if name is None else tower_for(None, name, text_weights=text_weights, device=device)
+    if pair and tower and tower.space != pair.facts["space"]:
+        raise EmbedkitError(
+            f"the spaces differ: the pair was aligned with the texts of {pair.facts['text_encoder']} "
+            f"({pair.facts['space']}), and {tower.name} has another space ({tower.space}): leave --text-encoder "
+            "out, or align anew"
+        )
+    places = {"weights": weights, "precision": precision, "device": device, "workers": workers, "progress": progress}
+    sets = [_embedded(one, model, cache=cache, root=root, **places) for one in (data, test) if one is not None]
+    sets = [pair.apply(one) for one in sets] if pair else sets
+    return compare(
+        sets[0],
+        sets[1] if len(sets) > 1 else None,
+        tower,
+        choose_prompts(prompts, str(sets[0].facts.get("modality", ""))) if tower else None,
+        methods=methods,
+        met=pair.facts["data"] if pair else None,
+        cache=api.cache_folder(cache),
+        tell=None if progress is None else progress.note,
+        **choices,
+    )
+
+
+def load_aligned(pair: "AlignedPair | Path | str") -> "AlignedPair":
+    """Return a pair, read from its file if it is one.
+
+    Raises:
+        EmbedkitError: there is no such file, or it is no whole pair.
+    """
+    from embedkit.text.aligning import AlignedPair
+
+    return pair if isinstance(pair, AlignedPair) else AlignedPair.load(pair)
+
+
+def _embedded(
+    data: EmbeddingSet | str, model: str | None, *, cache: Path | str | None, root: Path | str | None, **how: Any
+) -> EmbeddingSet:
+    if isinstance(data, EmbeddingSet):
+        return data
+    if model is None:
+        raise EmbedkitError(f"which encoder's embeddings of {data}? Name one")
+    job = api.job_for(model, weights=how["weights"], precision=how["precision"], device=how["device"])
+    return api.bring_up_to_date(
+        job,
+        data,
+        cache=api.cache_folder(cache),
+        root=None if root is None else Path(root),
+        workers=how["workers"],
+        progress=how["progress"],
+    )

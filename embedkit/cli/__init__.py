@@ -14,7 +14,20 @@ _STOPPED = 130
 def _app() -> "typer.Typer":
     import typer
 
-    from embedkit.cli import baseline, cache, demo, doctor, extract, models, probe, root, sets, zeroshot
+    from embedkit.cli import (
+        align,
+        baseline,
+        cache,
+        demo,
+        doctor,
+        extract,
+        fewshot,
+        models,
+        probe,
+        root,
+        sets,
+        zeroshot,
+    )
 
     app = typer.Typer(
         name="embedkit",
@@ -29,6 +42,8 @@ def _app() -> "typer.Typer":
     app.command("extract")(extract.extract)
     app.command("probe")(probe.probe)
     app.command("zeroshot")(zeroshot.zeroshot)
+    app.command("fewshot")(fewshot.fewshot)
+    app.command("align")(align.align)
     app.command("show")(probe.show)
     app.add_typer(models.app, name="models")
     app.add_typer(sets.app, name="datasets")

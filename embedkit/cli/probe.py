@@ -127,8 +127,8 @@ def probe(
             by=tuple(by or ()),
             specificity=specificity,
             sensitivity=sensitivity,
-            fractions=_numbers(fractions, "--fractions", float),
-            shots=_numbers(shots, "--shots", int),
+            fractions=numbers(fractions, "--fractions", float),
+            shots=numbers(shots, "--shots", int),
             draws=draws,
         )
         for head in heads
@@ -190,7 +190,12 @@ def _more(found: list["ProbeResult"], table: list[Path] | None, figures: Path | 
         say(f"written: {path}", error=as_json)
 
 
-def _numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_N, ...]:
+def numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_N, ...]:
+    """Return the numbers of a list such as 1,2,4.
+
+    Raises:
+        EmbedkitError: it is no such list.
+    """
     try:
         return tuple(kind(part) for part in text.split(",")) if text else ()
     except ValueError as error:

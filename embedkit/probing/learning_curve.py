@@ -73,7 +73,7 @@ def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws
     values, replicates, sizes = [], [], []
     for draw in range(draws):
         drawn = tuple(
-            _part(plan.train, fold, amount, settings.seed, draw, number) for number, fold in enumerate(plan.folds)
+            part_of(plan.train, fold, amount, settings.seed, draw, number) for number, fold in enumerate(plan.folds)
         )
         fits = [fitter.fit(plan, fold) for fold in drawn]
         evidence = Evidence(
@@ -97,13 +97,18 @@ def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws
         "kind": amount.kind,
         "amount": amount.size,
         "n_train": round(float(np.mean(sizes)), 1),
-        "auc": _over_draws(values, np.stack(replicates), settings.seed),
+        "auc": over_draws(values, np.stack(replicates), settings.seed),
         "deviation": float(np.std(values, ddof=1)) if draws > 1 else None,
         "each": values,
     }
 
 
-def _over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
+def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
+    """Return the mean over draws with its interval, in the types of JSON.
+
+    Args:
+        values: of each draw. replicates: (draws, R), of resampled groups. seed: the same one picks the same draws.
+    """
     draws, count = replicates.shape
     picked = np.random.default_rng(seed).integers(draws, size=(draws, count))
     means = np.nanmean(np.take_along_axis(replicates, picked, axis=0), axis=0) if count else np.empty(0)
@@ -113,7 +118,7 @@ def _over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> d
     return {"value": float(np.mean(values)), "low": low, "high": high, "method": method}
 
 
-def _part(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, number: int) -> Fold:
+def part_of(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, number: int) -> Fold:
     """Return the fold with a part of its training images."""
     rng = np.random.default_rng([seed, draw, number])
     if amount.kind == "fraction":

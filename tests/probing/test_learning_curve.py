@@ -8,7 +8,7 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
-from embedkit.probing.learning_curve import Amount, _part
+from embedkit.probing.learning_curve import Amount, part_of
 from embedkit.probing.plan import make_plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
@@ -32,7 +32,7 @@ def a_plan(val: bool = False) -> tuple[Sample, Fold]:
 
 def test_a_fraction_takes_whole_groups_of_every_class() -> None:
     sample, fold = a_plan()
-    part = _part(sample, fold, Amount("fraction", 10), 0, 0, 0)
+    part = part_of(sample, fold, Amount("fraction", 10), 0, 0, 0)
     assert set(part.train) < set(fold.train)
     counts = np.unique(sample.groups[part.train], return_counts=True)[1]
     assert (counts == 3).all()
@@ -44,7 +44,7 @@ def test_a_fraction_takes_whole_groups_of_every_class() -> None:
 
 def test_a_fraction_of_one_percent_still_has_every_class() -> None:
     sample, fold = a_plan()
-    part = _part(sample, fold, Amount("fraction", 1), 0, 0, 0)
+    part = part_of(sample, fold, Amount("fraction", 1), 0, 0, 0)
     assert len(np.unique(sample.groups[part.train])) == 2
     assert sample.labels.truth[part.train].any(axis=0).all()
 
@@ -53,7 +53,7 @@ def test_a_fraction_of_one_percent_still_has_every_class() -> None:
 @pytest.mark.parametrize("shots", [1, 3, 8])
 def test_shots_are_so_many_of_each_class_each_of_another_group(shots: int, val: bool) -> None:
     sample, fold = a_plan(val)
-    part = _part(sample, fold, Amount("shots", shots), 0, 0, 0)
+    part = part_of(sample, fold, Amount("shots", shots), 0, 0, 0)
     assert sample.labels.truth[part.train].sum(axis=0).tolist() == [shots, shots]
     assert len(np.unique(sample.groups[part.train])) == 2 * shots
     assert part.val is not None
@@ -65,17 +65,17 @@ def test_shots_are_so_many_of_each_class_each_of_another_group(shots: int, val: 
 
 def test_draws_differ_and_are_the_same_again() -> None:
     sample, fold = a_plan()
-    first, second = (_part(sample, fold, Amount("shots", 4), 0, draw, 0).train.tolist() for draw in (0, 1))
+    first, second = (part_of(sample, fold, Amount("shots", 4), 0, draw, 0).train.tolist() for draw in (0, 1))
     assert first != second
-    assert _part(sample, fold, Amount("shots", 4), 0, 0, 0).train.tolist() == first
-    assert _part(sample, fold, Amount("shots", 4), 1, 0, 0).train.tolist() != first
+    assert part_of(sample, fold, Amount("shots", 4), 0, 0, 0).train.tolist() == first
+    assert part_of(sample, fold, Amount("shots", 4), 1, 0, 0).train.tolist() != first
 
 
 def test_more_shots_than_groups_take_further_images_of_a_group() -> None:
     sample, fold = plan_of(
         [0] * 6 + [1] * 6 + [0, 1], [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 6], ["train"] * 12 + ["test"] * 2
     )
-    part = _part(sample, fold, Amount("shots", 4), 0, 0, 0)
+    part = part_of(sample, fold, Amount("shots", 4), 0, 0, 0)
     assert sample.labels.truth[part.train].sum(axis=0).tolist() == [4, 4]
     per_group = np.unique(sample.groups[part.train], return_counts=True)[1]
     assert per_group.tolist() == [2, 2, 2, 2]
@@ -115,7 +115,7 @@ def test_labels_that_may_hold_together_get_shots_of_both_sides() -> None:
     split = np.where(groups % 3 == 0, "test", "train")
     source = EmbeddingSet.from_arrays(X, Y, groups=groups, split=split)
     plan = make_plan(source, None, Settings())
-    part = _part(plan.train, plan.folds[0], Amount("shots", 2), 0, 0, 0)
+    part = part_of(plan.train, plan.folds[0], Amount("shots", 2), 0, 0, 0)
     truth = plan.train.labels.truth[part.train]
     assert (truth.sum(axis=0) >= 2).all()
     assert ((1 - truth).sum(axis=0) >= 2).all()

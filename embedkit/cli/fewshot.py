@@ -1,0 +1,141 @@
+"""``embedkit fewshot``: what several methods make of a few labelled images, as a table and a figure."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedkit.cli import options
+from embedkit.cli.console import Steps, interval, print_json, print_table, say
+from embedkit.cli.probe import numbers
+
+if TYPE_CHECKING:
+    from embedkit.text.fewshot import FewShotResult
+
+_COLUMNS = ("method", "learnt from", "images", "tuned on", "AUC (95 %)", "deviation of draws", "to the linear probe")
+_UNITS = {"fraction": "%", "shots": "shots"}
+
+
+def fewshot(
+    model: Annotated[str, typer.Option("--model", "-m", help="Image encoder: as in `embedkit probe`.")],
+    data: Annotated[str, typer.Option("--data", "-d", help="Images: as in `embedkit probe`.")],
+    test: options.Test = None,
+    text_encoder: options.TextEncoder = None,
+    aligned: Annotated[
+        Path | None, typer.Option("--aligned", help="A pair that `embedkit align` saved: the space of its texts.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            help="linear-probe, prototypes, text, tip-adapter, tip-adapter-f, clip-adapter or lp++; several allowed.",
+        ),
+    ] = None,
+    shots: Annotated[str, typer.Option("--shots", help="Images per class, like 1,2,4; none for none.")] = "1,2,4,8,16",
+    fractions: Annotated[
+        str | None, typer.Option("--fractions", help="Percent of the training groups, like 5,10,20,50,100.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=2, help="Of each amount.")] = 5,
+    loss: Annotated[
+        str,
+        typer.Option("--loss", help="Of a projection to texts of another space: cross-entropy, textual, contrastive."),
+    ] = "cross-entropy",
+    prompts: options.Prompts = None,
+    target: options.Target = None,
+    group: options.Group = None,
+    folds: options.Folds = 5,
+    seed: options.Seed = 0,
+    replicates: options.Replicates = 2000,
+    cache: options.Cache = None,
+    root: options.Root = None,
+    weights: options.Weights = None,
+    text_weights: options.TextWeights = None,
+    precision: options.Precision = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    results: options.Results = None,
+    figures: Annotated[Path | None, typer.Option("--figures", help="Draw AUC over shots into this folder.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Learn from a few images per class with several methods, all tuned on validation shots, and compare them."""
+    from embedkit import api, many, words
+
+    api.check_names([model], [data, *([test] if test else [])])
+    found = words.few_shot(
+        data,
+        model=model,
+        text_encoder=text_encoder,
+        aligned=aligned,
+        test=test,
+        methods=tuple(method or ()),
+        prompts=prompts,
+        cache=cache,
+        root=root,
+        weights=weights,
+        text_weights=text_weights,
+        precision=precision,
+        device=device,
+        workers=workers,
+        progress=Steps(),
+        loss=loss,
+        shots=() if shots == "none" else numbers(shots, "--shots", int),
+        fractions=numbers(fractions, "--fractions", float),
+        draws=draws,
+        target=target,
+        group=group,
+        folds=folds,
+        seed=seed,
+        replicates=replicates,
+    )
+    place = many.place_of_table(found, many.results_folder(results))
+    found.save(place)
+    if as_json:
+        print_json({"results": [found.to_dict()]})
+    else:
+        _print(found)
+        say(f"saved: {place}")
+    for path in _draw(found, figures) if figures else []:
+        say(f"written: {path}", error=as_json)
+
+
+def _print(found: "FewShotResult") -> None:
+    rows = [
+        [
+            point["method"],
+            f"{point['amount']:g} {_UNITS[point['kind']]}",
+            point["n_train"],
+            point["n_val"],
+            interval(point["auc"]),
+            "" if point["deviation"] is None else f"{point['deviation']:.3f}",
+            _difference(point["difference"]),
+        ]
+        for point in found.points
+    ]
+    where = found.data if found.data == found.test else f"{found.data} -> {found.test}"
+    texts = f", texts of {found.text_encoder}" if found.text_encoder else ""
+    judged = f"{found.n_test} images of {found.n_groups} groups judged"
+    print_table(_COLUMNS, rows, title=f"{where}: {found.target}, {found.model}{texts}, {judged}")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _difference(value: dict[str, float | None] | None) -> str:
+    if value is None:
+        return ""
+    if value["low"] is None:
+        return f"{value['value']:+.3f}"
+    return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"
+
+
+def _draw(found: "FewShotResult", folder: Path) -> list[Path]:
+    from embedkit import report
+
+    name = found.data if found.data == found.test else f"{found.data}--{found.test}"
+    files = []
+    for kind in ("shots", "fraction"):
+        curves = found.curves(kind)
+        if curves:
+            path = folder / f"{name}.{found.target}.{found.model}.few-{kind}.png".replace("/", "-")
+            report.learning_curve_figure(curves, path, f"{name}: {found.model}")
+            files.append(path)
+    return files

@@ -1,0 +1,58 @@
+"""The course of a training of several draws at once: its batches, and each draw's best epoch on validation."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from embedkit.text.fewshot import choice
+
+BATCH = 256
+
+
+def batches(rows: int, epochs: int, seed: int) -> Iterator[tuple[int, bool, Tensor]]:
+    """Yield the epoch (from 1), whether it ends here, and the rows of each batch, in a new order in every epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(1, epochs + 1):
+        parts = torch.split(torch.randperm(rows, generator=generator), BATCH)
+        for number, part in enumerate(parts, start=1):
+            yield epoch, number == len(parts), part
+
+
+class Course:
+    """Keeps the parameters of each draw's best epoch.
+
+    Args:
+        y: (B, m), the classes of the validation shots.
+    """
+
+    def __init__(self, y: Tensor) -> None:
+        self.y = y
+        self.epochs = [0] * len(y)
+        self.kept: list[Tensor] = []
+        self._best: Tensor | None = None
+
+    @torch.no_grad()
+    def keep(self, epoch: int, known: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
+        """Take over the draws whose validation shots are ranked better than ever, or as well with a lower log loss.
+
+        Args:
+            epoch: its number. known: gives the scores of the validation shots, (B, m, K).
+            parameters: each (B, ...).
+        """
+        scores = known().clone()
+        if self._best is None:
+            self.epochs = [epoch] * len(self.y)
+            self._best, self.kept = scores, [one.detach().clone() for one in parameters]
+            return
+        for b, y in enumerate(self.y):
+            if choice.best(torch.stack([self._best[b], scores[b]]), y):
+                self.epochs[b], self._best[b] = epoch, scores[b]
+                for kept, now in zip(self.kept, parameters, strict=True):
+                    kept[b] = now[b]
+
+    def best_of(self, several: int) -> list[int]:
+        """Return which draw is best of each ``several`` that follow each other and share their validation shots."""
+        assert self._best is not None
+        stretches = self._best.reshape(-1, several, *self._best.shape[1:])
+        return [i * several + choice.best(one, self.y[i * several]) for i, one in enumerate(stretches)]

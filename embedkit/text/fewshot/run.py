@@ -1,0 +1,147 @@
+"""`few_shot`: every method at every amount, on several draws, judged on the same images."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from embedkit._version import __version__
+from embedkit.cache import EmbeddingSet
+from embedkit.encoders import TextTower
+from embedkit.errors import EmbedkitError, unknown_name
+from embedkit.probing import Settings, make_plan
+from embedkit.probing.learning_curve import amounts_of
+from embedkit.probing.plan import Plan
+from embedkit.text.classes import ClassTexts, embed_classes
+from embedkit.text.fewshot import prepare
+from embedkit.text.fewshot.draws import Draw, draws_of, together
+from embedkit.text.fewshot.methods import METHODS
+from embedkit.text.fewshot.shots import Shots
+from embedkit.text.fewshot.table import FewShotResult, Outcome, as_scores, points_of
+from embedkit.text.prompts import PromptSet
+from embedkit.text.zeroshot import space_of
+
+Tell = Callable[[str], None]
+
+
+def few_shot(
+    train: EmbeddingSet,
+    test: EmbeddingSet | None,
+    tower: TextTower | None = None,
+    prompts: PromptSet | None = None,
+    *,
+    methods: Sequence[str] = (),
+    loss: str = "cross-entropy",
+    met: str | None = None,
+    cache: Path | None = None,
+    tell: Tell | None = None,
+    **choices: Any,
+) -> FewShotResult:
+    """Learn from a few images per class, or a part of them, with several methods, and judge all on the same images.
+
+    Everything is tuned on validation shots, of groups that are not learnt from. Where the tower's texts lie in another
+    space than the images, a projection to them is learnt from the shots of each draw alone; the method ``text`` is
+    then the aligned pair, else it is zero-shot.
+
+    Args:
+        train: embeddings to learn from. test: another set to judge on, None for the published split or folds.
+        tower, prompts: of the class texts; without them the methods that read no text are compared.
+        methods: names of `METHODS`, by default all that can be had. loss: of the projection, a name of
+            `embedkit.text.aligning.LOSSES`. cache: of the text embeddings. tell: told in words what is being done.
+        choices: as in `Settings`; shots and fractions say how much is learnt from.
+
+    Raises:
+        EmbedkitError: unknown names; a target of labels; more shots than images; nothing left to tune on; what
+            `make_plan` and `embed_classes` refuse.
+    """
+    settings, say = Settings.of(**choices), tell or (lambda _: None)
+    plan = make_plan(train, test, settings)
+    labels = plan.train.labels
+    if not labels.exclusive:
+        raise EmbedkitError(
+            f"the target '{labels.name}' has labels that may hold together, and shots are images of one class each: "
+            "choose a target of classes"
+        )
+    wanted = chosen_methods(methods, tower is not None)
+    amounts = amounts_of(plan, settings)
+    if not amounts:
+        raise EmbedkitError("nothing to learn from: give shots or fractions")
+    drawn = {amount: draws_of(plan, amount, settings.draws, settings.seed) for amount in amounts}
+    texts = None
+    if tower is not None and prompts is not None:
+        texts = embed_classes(tower, labels.classes, prompts, target=labels.name, cache=cache)
+    apart = texts is not None and texts.space != space_of(train)
+    shots_of = _preparation(plan, texts, apart, loss)
+    points = []
+    for amount, draws in drawn.items():
+        say(f"{amount.size:g} {'%' if amount.kind == 'fraction' else 'shots'}: {', '.join(wanted)}")
+        points += points_of(plan, settings, amount, draws, _outcomes(draws, shots_of, wanted, train.X.shape[1]))
+    judged = np.unique(np.concatenate([fold.test for fold in plan.folds]))
+    return FewShotResult(
+        data=train.name,
+        test=(test or train).name,
+        model=train.encoder,
+        text_encoder=None if texts is None else texts.tower,
+        target=labels.name,
+        classes=list(labels.classes),
+        n_test=len(judged),
+        n_groups=len(np.unique(plan.test.groups[judged])),
+        points=points,
+        protocol={
+            "split": plan.kind,
+            "key": train.key,
+            "text_key": None if texts is None else texts.key,
+            "prompts": None if texts is None else texts.prompts,
+            "projection": f"learnt from the shots of each draw, {loss}" if apart else None,
+            "settings": settings.to_dict(),
+            "version": __version__,
+        },
+        notes=[*plan.notes, *([_met(train.name)] if met == train.name else [])],
+    )
+
+
+def _met(name: str) -> str:
+    return (
+        f"the pair was aligned with all labels of {name}, which its shots are drawn from: this does not tell "
+        "what a few labels are worth"
+    )
+
+
+def chosen_methods(asked: Sequence[str], with_text: bool) -> list[str]:
+    """Return the methods asked for, or all that can be had.
+
+    Raises:
+        EmbedkitError: an unknown name, or one that reads texts where there are none.
+    """
+    for name in asked:
+        if name not in METHODS:
+            raise unknown_name("method", name, METHODS, f"There are {', '.join(METHODS)}.")
+        if METHODS[name].reads_text and not with_text:
+            raise EmbedkitError(f"the method '{name}' reads texts of the classes: give a text encoder too")
+    return list(asked) or [name for name, method in METHODS.items() if with_text or not method.reads_text]
+
+
+def _preparation(plan: Plan, texts: ClassTexts | None, apart: bool, loss: str) -> Callable[[Sequence[Draw]], Shots]:
+    if texts is None:
+        return lambda draws: prepare.without_text(plan, draws)
+    W = torch.from_numpy(texts.W.astype(np.float32))
+    if apart:
+        return lambda draws: prepare.aligned(plan, draws, W, loss)
+    return lambda draws: prepare.in_one_space(plan, draws, W, texts.logit_scale)
+
+
+def _outcomes(
+    draws: Sequence[Draw], shots_of: Callable[[Sequence[Draw]], Shots], methods: Sequence[str], width: int
+) -> dict[str, dict[Draw, Outcome]]:
+    found: dict[str, dict[Draw, Outcome]] = {name: {} for name in methods}
+    for some in together(draws, width):
+        shots = shots_of(some)
+        for name in methods:
+            fitted = METHODS[name].fit(shots)
+            found[name] |= {
+                draw: Outcome(as_scores(scores), chosen)
+                for draw, scores, chosen in zip(some, fitted.scores, fitted.chosen, strict=True)
+            }
+    return found

@@ -1,0 +1,134 @@
+"""The table of few-shot methods: the mean AUC over draws with its interval, and the difference to the linear probe."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax
+from torch import Tensor
+
+from embedkit.cache.whole import whole_file
+from embedkit.errors import EmbedkitError
+from embedkit.probing import Evidence, Settings
+from embedkit.probing.learning_curve import Amount, over_draws
+from embedkit.probing.measures.bootstrap import replicates_of
+from embedkit.probing.measures.metrics import class_aucs
+from embedkit.probing.measures.ranking import mean_of_defined
+from embedkit.probing.plan import Plan
+from embedkit.text.fewshot.draws import Draw
+from embedkit.text.fewshot.methods import REFERENCE
+
+
+@dataclass(frozen=True)
+class FewShotResult:
+    """A table of methods and amounts.
+
+    Attributes:
+        data, test, model: as in `ProbeResult`. text_encoder: None where no text is read.
+        points: of each method and amount: ``method``, ``kind``, ``amount``, ``n_train`` and ``n_val`` (means over
+            draws), ``auc`` (mean over draws, an interval), ``deviation`` of the draws, ``each``, ``difference`` (to the
+            linear probe on the same draws and resamples, an interval; None without one), ``chosen`` of each draw.
+        protocol: all that is needed to repeat the run. notes: sentences a reader must know.
+    """
+
+    data: str
+    test: str
+    model: str
+    text_encoder: str | None
+    target: str
+    classes: list[str]
+    n_test: int
+    n_groups: int
+    points: list[dict[str, Any]]
+    protocol: dict[str, Any]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in the types of JSON."""
+        return dict(vars(self))
+
+    def curves(self, kind: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the points of each method, of ``shots`` or ``fraction``, as a figure takes them."""
+        names = dict.fromkeys(point["method"] for point in self.points if point["kind"] == kind)
+        return {
+            name: [point for point in self.points if (point["method"], point["kind"]) == (name, kind)] for name in names
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the table as JSON; the file is complete or not there.
+
+        Raises:
+            EmbedkitError: the file can't be written.
+        """
+        text = json.dumps({"embedkit": "few-shot", **self.to_dict()}, ensure_ascii=False, allow_nan=False, indent=1)
+        try:
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise EmbedkitError(
+                f"the table can't be written to {path} ({error.strerror}): free some space, or choose another folder"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of one draw: scores (T, K) as the measures take them, and what it chose."""
+
+    scores: np.ndarray
+    chosen: dict[str, Any]
+
+
+def as_scores(logits: Tensor) -> np.ndarray:
+    """Return logits (T, K) as the measures take them: log-probabilities, of two classes the log odds as -s and s."""
+    found = log_softmax(logits.double().numpy(), axis=1)
+    if found.shape[1] != 2:
+        return np.asarray(found)
+    odds = found[:, 1] - found[:, 0]
+    return np.column_stack([-odds, odds])
+
+
+def points_of(
+    plan: Plan, settings: Settings, amount: Amount, draws: Sequence[Draw], found: Mapping[str, Mapping[Draw, Outcome]]
+) -> list[dict[str, Any]]:
+    """Judge what all methods made of all draws of an amount on the same resamples, and return their points."""
+    numbers = sorted({draw.number for draw in draws})
+    evidence = [
+        Evidence(plan, [outcomes[one].scores for one in draws if one.number == number], [None], True, settings.level)
+        for outcomes in found.values()
+        for number in numbers
+    ]
+    judged = [one.judged for one in evidence]
+
+    def statistic(W: np.ndarray) -> np.ndarray:
+        return np.column_stack([mean_of_defined(class_aucs(one, W)) for one in judged])
+
+    values, replicates = replicates_of(statistic, evidence[0].groups, settings.replicates, settings.seed)
+    shape = (len(found), len(numbers))
+    value = dict(zip(found, values.reshape(shape), strict=True))
+    replicate = dict(zip(found, replicates.T.reshape(*shape, -1), strict=True))
+    points = []
+    for name, outcomes in found.items():
+        compared = name != REFERENCE and REFERENCE in found
+        points.append(
+            {
+                "method": name,
+                "kind": amount.kind,
+                "amount": amount.size,
+                "n_train": round(float(np.mean([len(one.train) for one in draws])), 1),
+                "n_val": round(float(np.mean([len(one.val) for one in draws])), 1),
+                "auc": over_draws(value[name].tolist(), replicate[name], settings.seed),
+                "deviation": float(np.std(value[name], ddof=1)) if len(numbers) > 1 else None,
+                "each": value[name].tolist(),
+                # The same resamples of groups and of draws, so that the two are paired.
+                "difference": over_draws(
+                    (value[name] - value[REFERENCE]).tolist(), replicate[name] - replicate[REFERENCE], settings.seed
+                )
+                if compared
+                else None,
+                "chosen": [outcomes[one].chosen for one in draws],
+            }
+        )
+    return points
