@@ -48,7 +48,7 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
     _refuse_contradictions(settings, test)
     sample = read_sample(train, name, train.targets[name], settings.group, extra=columns_of(settings, test is None))
     views = read_views(settings.views, sample) if settings.views else None
-    sample = _pooled(sample, settings, views)
+    sample = pooled(sample, settings, views)
     if test is not None:
         return _other_set(train, sample, test, settings, views)
     if settings.sites:
@@ -63,7 +63,8 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
     return _published(train, sample, fold)
 
 
-def _pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
+def pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
+    """Return the sample at the level and with the views that its embeddings are asked to have."""
     how = "max" if settings.pool == "embeddings-max" else "mean"
     if views is not None:
         return join_views(sample, views, settings.level, how)
@@ -117,7 +118,7 @@ def _other_set(
     if grouping != group:
         notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
     judged = read_sample(test, name, columns, grouping, sample.labels.classes, columns_of(settings, judged=True))
-    judged = _pooled(judged, settings, views)
+    judged = pooled(judged, settings, views)
     plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
     return _checked(plan)
 

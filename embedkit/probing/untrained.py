@@ -4,8 +4,7 @@ import numpy as np
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.levels import pool_embeddings
-from embedkit.probing.plan import Plan, columns_of, notes_on_judged
+from embedkit.probing.plan import Plan, columns_of, notes_on_judged, pooled
 from embedkit.probing.sample import read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold
@@ -23,13 +22,12 @@ def plan_untrained(data: EmbeddingSet, settings: Settings) -> Plan:
     Raises:
         EmbedkitError: as `make_plan`; settings of training, which there is none of.
     """
-    given = [name for name in ("sites", "fractions", "shots", "class_weight") if getattr(settings, name)]
+    given = [name for name in ("sites", "fractions", "shots", "class_weight", "views") if getattr(settings, name)]
     if given:
         raise EmbedkitError(f"nothing is learnt here, so there is no {given[0]} to choose: leave it out")
     name = choose_target(settings.target, data.targets, data.name)
     sample = read_sample(data, name, data.targets[name], settings.group, extra=columns_of(settings, judged=True))
-    if settings.pool == "embeddings":
-        sample = pool_embeddings(sample, settings.level)
+    sample = pooled(sample, settings, None)
     test = np.flatnonzero(sample.split == "test")
     judged = test if len(test) else np.arange(len(sample))
     notes = notes_on_judged(sample.labels, sample.labels.truth[judged])
