@@ -30,6 +30,7 @@ class DatasetCard:
         resolution: of the published images: pixels of a square's side, or words.
         size: of the download, in words.
         counts: images per split as published (``all`` where no split is).
+        unconfirmed: which of these facts no text that was read backs: ``counts``, ``licence``.
         classes: label names in the order of the publisher's numbers, where the files hold numbers.
         related: catalog sets made of the same images or patients.
         files: what to fetch, empty where the publisher gives no checksum.
@@ -53,6 +54,7 @@ class DatasetCard:
     resolution: int | str = ""
     size: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    unconfirmed: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     splits = {} if counted is None else {str(split): int(count) for split, count in counted.items()}
     classes = _classes(table, columns)
     stated = card.counts if card else {}
-    findings = [*_missing(opened, there), *_differing(stated, splits, len(table)), *_noted(opened.facts)]
+    findings = [*_missing(opened, there), *_differing(card, splits, len(table)), *_noted(opened.facts)]
     findings += [*_unpacked(opened), *_burned_in(opened)]
     if contents:
         findings += _twice(opened, there, columns)
@@ -108,11 +108,14 @@ def _missing(opened: ImageSet, there: list[bool]) -> list[Finding]:
     return [Finding("images listed but not there", len(paths), tuple(paths[:_SHOWN]))] if paths else []
 
 
-def _differing(stated: dict[str, int], splits: dict[str, int], present: int) -> list[Finding]:
+def _differing(card: DatasetCard | None, splits: dict[str, int], present: int) -> list[Finding]:
+    if card is None:
+        return []
     found = {"all": present, **splits}
+    how = "expected, which is not confirmed" if "counts" in card.unconfirmed else "stated"
     return [
-        Finding(f"images of {split}: {found.get(split, 0):,} of {count:,} stated", abs(count - found.get(split, 0)))
-        for split, count in stated.items()
+        Finding(f"images of {split}: {found.get(split, 0):,} of {count:,} {how}", abs(count - found.get(split, 0)))
+        for split, count in card.counts.items()
         if found.get(split, 0) != count
     ]
 

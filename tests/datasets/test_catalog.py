@@ -79,6 +79,7 @@ def test_every_card_is_complete(card: DatasetCard) -> None:
     assert all(columns for columns in card.targets.values())
     assert (sum(card.counts.values()) >= 40) == (card.name not in UNCOUNTED)
     assert set(card.counts) <= {"train", "val", "test", "all"}
+    assert set(card.unconfirmed) <= {"counts", "licence"}
 
 
 @pytest.mark.parametrize(

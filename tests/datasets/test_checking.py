@@ -71,7 +71,7 @@ def test_an_archive_that_was_unpacked_in_part(tmp_path: Path) -> None:
     found = check("aptos2019", tmp_path)
     assert counts(found) == {
         "images listed but not there": 1,
-        "images of all: 1 of 3,662 stated": 3_661,
+        "images of all: 1 of 3,662 expected, which is not confirmed": 3_661,
         "files of train_images.zip not unpacked": 2,
     }
 
@@ -83,8 +83,8 @@ def test_split_files_and_files_that_are_not_there(tmp_path: Path) -> None:
     found = counts(check("eyepacs", tmp_path))
     assert found["files of the set not there"] == 1
     assert found["images beside the listed ones, which are in no list"] == 1
-    assert found["images of train: 1 of 35,126 stated"] == 35_125
-    assert found["images of test: 0 of 53,576 stated"] == 53_576
+    assert found["images of train: 1 of 35,126 expected, which is not confirmed"] == 35_125
+    assert found["images of test: 0 of 53,576 expected, which is not confirmed"] == 53_576
     assert condition(catalog()["eyepacs"], tmp_path) == "partly there"
 
 
