@@ -93,6 +93,7 @@ def extract_all(
         damage = store.damage() if repair else ""
         current = None if damage else store.read()
         if part is None and current is not None and _up_to_date(table, addresses, job.provenance(dataset), current):
+            store.tidy()
             report(job, store, 0, current.failed)
         else:
             left[store.path] = (job, store)
