@@ -103,6 +103,15 @@ class Store:
             sweep(folder)
         return [rows for folder in folders for rows in read_shards(folder)]
 
+    def tidy(self) -> None:
+        """Remove the shards that a run left which was killed just after it had written the final file.
+
+        Where the folder can't be written, or somebody is at work, they stay.
+        """
+        if self.shard_folder.exists():
+            with suppress(Timeout, CacheError), self.lock(timeout=0):
+                shutil.rmtree(self.shard_folder, ignore_errors=True)
+
     def _part_folders(self) -> list[Path]:
         return [] if self.part else sorted(self.shard_folder.glob("*-of-*"))
 

@@ -37,11 +37,19 @@ def external_files(path: Path) -> list[Path]:
 def _beside(path: Path, location: str) -> Path:
     parts = Path(location).parts
     if Path(location).is_absolute() or ".." in parts or "\\" in location or not parts:
-        raise EmbedkitError(f"{path} reads '{location}', which is outside its own folder: it is refused")
+        raise _outside(path, location)
     file = path.parent / location
     if not file.is_file():
         raise EmbedkitError(f"{path} keeps tensors in '{location}', which is not beside it: copy that file too")
+    # A hub's cache links the graph and its tensors into one other folder; a link to anywhere else leads out.
+    homes = (path.parent.resolve(), path.resolve().parent)
+    if not any(file.resolve().is_relative_to(home) for home in homes):
+        raise _outside(path, location)
     return file
+
+
+def _outside(path: Path, location: str) -> EmbedkitError:
+    return EmbedkitError(f"{path} reads '{location}', which is outside its own folder: it is refused")
 
 
 def _locations(data: memoryview, message: str) -> Iterator[str]:

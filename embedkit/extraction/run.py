@@ -97,6 +97,7 @@ def extract_all(
             and current is not None
             and _up_to_date(dataset, table, addresses, job.provenance(dataset), current)
         ):
+            store.tidy()
             report(job, store, 0, current.failed)
         else:
             left[store.path] = (job, store)

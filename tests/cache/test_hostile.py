@@ -192,7 +192,7 @@ _KINDS = st.sampled_from(["array", "string", "string-array", "dict", "dataframe"
 
 
 @given(st.lists(st.tuples(st.sampled_from(_NAMES), _ITEMS, _KINDS), min_size=1, max_size=3), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 def test_sealed_files_of_other_content_are_refused_or_read(
     whole: Path, changes: list[tuple[str, Any, str]], attribute: bool
 ) -> None:

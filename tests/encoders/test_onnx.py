@@ -226,6 +226,21 @@ def test_tensors_outside_the_folder_are_refused(tmp_path, location, constant):
             act(path)
 
 
+def test_a_link_that_leads_outside_is_refused_and_a_hubs_cache_is_not(tmp_path):
+    for name in ("model", "blobs", "snapshot"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "secret").write_bytes(KERNEL.tobytes())
+    path = with_external(tmp_path / "model")
+    (tmp_path / "model" / "net.data").symlink_to(tmp_path / "secret")
+    with pytest.raises(EmbedkitError, match="outside its own folder"):
+        encoders.weights_digest(path)
+    with_external(tmp_path / "blobs").rename(tmp_path / "blobs" / "a1")
+    (tmp_path / "blobs" / "b2").write_bytes(KERNEL.tobytes())
+    for name, blob in (("net.onnx", "a1"), ("net.data", "b2")):
+        (tmp_path / "snapshot" / name).symlink_to(f"../blobs/{blob}")
+    assert external_files(tmp_path / "snapshot" / "net.onnx") == [tmp_path / "snapshot" / "net.data"]
+
+
 def test_an_absent_file_of_tensors_is_named(tmp_path):
     with pytest.raises(EmbedkitError, match=r"net\.data.*copy that file too"):
         encoders.resolve(f"onnx:{with_external(tmp_path)}")

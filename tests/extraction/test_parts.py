@@ -15,7 +15,7 @@ from embedkit.datasets import open_dataset
 from embedkit.extraction import Report, extract, plan
 from tests.extraction.fake import FakeEncoder, job, run, write_images
 
-ROWS = 50
+ROWS = 20
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def _same(one: Report, two: Report) -> None:
     assert one.ledger == two.ledger
 
 
-@pytest.mark.parametrize("count", [1, 3, 60])
+@pytest.mark.parametrize("count", [1, 3, 30])
 def test_parts_merge_to_the_file_of_one_run(
     folder: Path, tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
