@@ -26,9 +26,10 @@ FLOORS = {
     "many": 8,
     "words": 8,
     "demo": 8,
-    "cli": 9,
-    "__init__": 9,
-    "__main__": 10,
+    "comparing": 9,
+    "cli": 10,
+    "__init__": 10,
+    "__main__": 11,
 }
 
 
