@@ -80,7 +80,7 @@ def lp(shots: Shots, b: int) -> Tensor:
         for block, size in ((w, step_w), (alpha, step_alpha)):
             (gradient,) = torch.autograd.grad(cross_entropy(F @ w.T + alpha * words, y), [block])
             with torch.no_grad():
-                block -= size * gradient
+                block.sub_(size * gradient)
     return F_test @ kept[0].T + kept[1] * words_test
 
 
@@ -156,7 +156,7 @@ for name, (plain, method, scores_of) in methods.items():
         ours, seconds, processor = timed(lambda method=method: [method(shots).scores for shots in aligned])
     some = min(arguments.plain_draws, arguments.draws)
     theirs, plain_seconds, plain_processor = timed(
-        lambda plain=plain: [torch.stack([plain(shots, b) for b in range(some)]) for shots in aligned]
+        lambda plain=plain, some=some: [torch.stack([plain(one, b) for b in range(some)]) for one in aligned]
     )
     share = arguments.draws / some
     gaps = [
@@ -168,7 +168,8 @@ for name, (plain, method, scores_of) in methods.items():
     whole[1] += plain_seconds * share
     print(
         f"{name:14} embedkit {seconds:7.1f} s ({processor:.1f} s of processors), plain loop "
-        f"{plain_seconds * share:7.1f} s ({plain_processor * share:.1f} s), ratio {plain_seconds * share / seconds:.1f}; "
+        f"{plain_seconds * share:7.1f} s ({plain_processor * share:.1f} s), "
+        f"ratio {plain_seconds * share / seconds:.1f}; "
         f"probabilities differ by {gap.median():.1e} (median run), in {(gap > 1e-2).sum()} of {len(gap)} runs by more "
         "than .01",
         flush=True,

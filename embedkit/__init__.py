@@ -17,6 +17,7 @@ from embedkit._version import __version__
 if TYPE_CHECKING:
     from embedkit.api import extract, probe, train_baseline
     from embedkit.cache import EmbeddingSet
+    from embedkit.comparing import compare
     from embedkit.datasets import ImageSet, open_dataset
     from embedkit.errors import EmbedkitError
     from embedkit.loading import load
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "align": "embedkit.words",
+    "compare": "embedkit.comparing",
     "extract": "embedkit.api",
     "few_shot": "embedkit.words",
     "load": "embedkit.loading",
@@ -46,6 +48,7 @@ __all__ = [
     "ProbeResult",
     "__version__",
     "align",
+    "compare",
     "extract",
     "few_shot",
     "load",

@@ -122,16 +122,25 @@ def trained_beside(results: Sequence[ProbeResult], folder: Path, progress: Progr
     """
     found = []
     best = {question(one): one for one in reversed(results)}
-    for asked, probe in best.items():
-        place = _folder_of(folder, probe.data, probe.test)
-        for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
+    for probe in best.values():
+        for trained in saved_networks(probe, folder, progress):
             try:
-                trained = ProbeResult.load(path)
-                if question(trained) == asked:
-                    found.append(exchange(probe, trained))
+                found.append(exchange(probe, trained))
             except EmbedkitError as error:
                 progress.note(f"left aside: {error}")
     return found
+
+
+def saved_networks(result: ProbeResult, folder: Path, progress: Progress) -> list[ProbeResult]:
+    """Return the saved results of networks that were trained on the same question; arguments as in `trained_beside`."""
+    place = _folder_of(folder, result.data, result.test)
+    found = []
+    for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
+        try:
+            found.append(ProbeResult.load(path))
+        except EmbedkitError as error:
+            progress.note(f"left aside: {error}")
+    return [trained for trained in found if question(trained) == question(result)]
 
 
 def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeResult]:

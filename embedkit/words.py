@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedkit import api, encoders
+from embedkit import api, datasets, encoders
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
@@ -84,19 +84,23 @@ def zero_shot(
     from embedkit.text import choose_prompts, refuse_other_space
     from embedkit.text import zero_shot as judge
 
-    tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
     folder = api.cache_folder(cache)
     if isinstance(data, EmbeddingSet):
+        tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
+        refuse_other_space(data, tower)
+        chosen = choose_prompts(prompts, str(data.facts.get("modality", "")))
         images = data
     elif model is None:
         raise EmbedkitError(f"which encoder's embeddings of {data}? Give model=")
     else:
+        # What can't go well is told before the minutes of embedding.
+        tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
         job = api.job_for(model, weights=weights, precision=precision, device=device)
         _refuse_early(job.configuration["encoder"], tower, model)
+        card = datasets.catalog().get(datasets.canonical(data) or "")
+        chosen = choose_prompts(prompts, card.modality if card else "")
         place = None if root is None else Path(root)
         images = api.bring_up_to_date(job, data, cache=folder, root=place, workers=workers, progress=progress)
-    refuse_other_space(images, tower)
-    chosen = choose_prompts(prompts, str(images.facts.get("modality", "")))
     return api.in_context(judge(images, tower, chosen, cache=folder, **choices), images, None)
 
 

@@ -27,9 +27,10 @@ FLOORS = {
     "repair": 8,
     "words": 8,
     "demo": 8,
-    "cli": 9,
-    "__init__": 9,
-    "__main__": 10,
+    "comparing": 9,
+    "cli": 10,
+    "__init__": 10,
+    "__main__": 11,
 }
 
 

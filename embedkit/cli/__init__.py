@@ -18,6 +18,7 @@ def _app() -> "typer.Typer":
         align,
         baseline,
         cache,
+        compare,
         demo,
         doctor,
         extract,
@@ -44,6 +45,7 @@ def _app() -> "typer.Typer":
     app.command("zeroshot")(zeroshot.zeroshot)
     app.command("fewshot")(fewshot.fewshot)
     app.command("align")(align.align)
+    app.command("compare")(compare.compare)
     app.command("show")(probe.show)
     app.add_typer(models.app, name="models")
     app.add_typer(sets.app, name="datasets")

@@ -92,13 +92,14 @@ def fewshot(
     if as_json:
         print_json({"results": [found.to_dict()]})
     else:
-        _print(found)
+        print_table_of(found)
         say(f"saved: {place}")
     for path in _draw(found, figures) if figures else []:
         say(f"written: {path}", error=as_json)
 
 
-def _print(found: "FewShotResult") -> None:
+def print_table_of(found: "FewShotResult") -> None:
+    """Print the methods at their amounts, and what a reader must know of them."""
     rows = [
         [
             point["method"],

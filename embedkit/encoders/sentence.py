@@ -141,14 +141,16 @@ def _hub(card: SentenceCard, fetch: bool) -> Path:
 
     if fetch and constants.HF_HUB_OFFLINE:
         raise _Absent("HF_HUB_OFFLINE is set, so nothing is fetched")
-    wanted = [CONFIG, *TOKENS, *WEIGHTS]
-    try:
-        folder = Path(snapshot_download(card.hub, allow_patterns=wanted, local_files_only=not fetch, etag_timeout=5))
-    except (OSError, ValueError, RuntimeError, errors.HTTPError) as error:  # type: ignore[attr-defined]
-        raise _Absent(str(error).split("\n")[0]) from error
-    if not _complete(folder):
-        raise _Absent(f"{card.hub} has no {CONFIG} with {' or '.join(WEIGHTS)}")
-    return folder
+    # The second form of the weights is the same numbers again.
+    for weights in WEIGHTS:
+        wanted = [CONFIG, *TOKENS, weights]
+        try:
+            folder = snapshot_download(card.hub, allow_patterns=wanted, local_files_only=not fetch, etag_timeout=5)
+        except (OSError, ValueError, RuntimeError, errors.HTTPError) as error:  # type: ignore[attr-defined]
+            raise _Absent(str(error).split("\n")[0]) from error
+        if _complete(Path(folder)):
+            return Path(folder)
+    raise _Absent(f"{card.hub} has no {CONFIG} with {' or '.join(WEIGHTS)}")
 
 
 def _message(card: SentenceCard, looked: list[str]) -> str:

@@ -137,8 +137,8 @@ class Evidence:
         if self.judged.exclusive and said.sum() == 1:
             name = self.plan.test.labels.classes[int(said.argmax())]
             notes.append(
-                f"every test image is called '{name}': the classifier was chosen for its ranking (AUC), and accuracy "
-                "and F1 say nothing of that"
+                f"every test image is called '{name}': the scores rank images (AUC), and accuracy and F1 say nothing "
+                "of that"
             )
         return notes
 

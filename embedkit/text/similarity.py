@@ -35,10 +35,14 @@ def class_scores(features: np.ndarray, W: np.ndarray, scale: float) -> np.ndarra
     Args:
         features: (n, d) and W: (K, d), unit vectors. scale: the tower's.
     """
+    return as_scores(scale * features @ W.T)
+
+
+def as_scores(logits: np.ndarray) -> np.ndarray:
+    """Return logits of exclusive classes (n, K) in the form in which the measures take them, as `class_scores`."""
     from scipy.special import log_softmax
 
-    logits = scale * features @ W.T
-    if W.shape[0] == 2:
+    if logits.shape[1] == 2:
         difference = logits[:, 1] - logits[:, 0]
         return np.column_stack([-difference, difference])
     return np.asarray(log_softmax(logits, axis=1))

@@ -84,3 +84,18 @@ def test_an_aligned_pair_is_saved_and_used_again(
     held = embedkit(*aligning, "--hold-out", "red")
     assert (held.status, "fewer than two classes" in held.err) == (2, True)
     assert embedkit("show", *place.glob("results/*/*.aligned.*.json")).status == 0
+
+
+def test_all_routes_on_the_same_images(embedkit: Run, tiny_model: str, images: Path, prompts: Path) -> None:
+    which = ("-m", tiny_model, "-d", f"folder:{images}", "--folds", 2, "--replicates", 100)
+    words = ("compare", *which, "--text-encoder", "words", "--prompts", prompts, "--shots", 2)
+    done = embedkit(*words)
+    assert done.status == 0, done.err
+    for told in ("logistic", "aligned", "lp++", "no zero-shot", "embedkit baseline train"):
+        assert told in done.out
+    *found, few = embedkit(*words, "--json").results
+    assert {one["classifier"] for one in found} == {"logistic", "aligned"}
+    assert len({one["n_test"] for one in [*found, few]}) == 1
+    assert sum(one["comparison"]["best"] for one in found) == 1
+    [alone] = embedkit("probe", *which, "--json").results
+    assert [one["auc"] for one in found if one["classifier"] == "logistic"] == [alone["auc"]]

@@ -121,5 +121,15 @@ def test_a_plain_image_encoder_and_a_clips_texts_are_refused(
         )
 
 
+def test_a_wrong_prompt_file_is_refused_before_any_image_is_read(
+    clip: TinyClip, data_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EmbedkitError, match="cannot read the prompts"):
+        ek.zero_shot(
+            f"csv:{clip.skin}", model=clip.spec, prompts="absent.toml", root=data_root, cache=tmp_path / "none"
+        )
+    assert not (tmp_path / "none").exists()
+
+
 def test_quick_gelu_is_what_the_configuration_says(clip: TinyClip) -> None:
     assert encoders.text_tower(clip.spec).space.endswith(":quick")

@@ -81,7 +81,7 @@ class AlignedPair:
         Raises:
             EmbedkitError: the file can't be written.
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         path = Path(path)
         arrays = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in ARRAYS}
@@ -89,7 +89,7 @@ class AlignedPair:
         told = json.dumps({"kind": KIND, "format": FORMAT, "facts": self.facts}, ensure_ascii=False)
         try:
             with whole_file(path) as temporary:
-                save_file(arrays, temporary, {"embedkit": told})
+                temporary.write_bytes(save(arrays, {"embedkit": told}))
         except OSError as error:
             raise EmbedkitError(
                 f"the aligned pair can't be written to {path} ({error.strerror}): choose another place with --out"

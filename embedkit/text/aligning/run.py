@@ -22,9 +22,8 @@ from embedkit.text.aligning.losses import LOSSES
 from embedkit.text.aligning.pair import AlignedPair
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot.draws import hold_out as held_out_fold
-from embedkit.text.fewshot.table import as_scores
 from embedkit.text.prompts import PromptSet
-from embedkit.text.similarity import unit
+from embedkit.text.similarity import as_scores, unit
 
 CLASSIFIER = "aligned"
 Tell = Callable[[str], None]
@@ -78,7 +77,7 @@ def align(
             pair = _fit(plan.train, fold, texts, seen, facts)
             pairs.append(pair)
             known, judged = (
-                as_scores(torch.from_numpy(pair.logits(X))) for X in (plan.train.X[fold.val], plan.test.X[fold.test])
+                as_scores(pair.logits(X).astype(float)) for X in (plan.train.X[fold.val], plan.test.X[fold.test])
             )
             scores.append(judged)
             temperatures.append(fit_temperature(known, labels.truth[fold.val], exclusive=True))

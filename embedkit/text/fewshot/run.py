@@ -19,8 +19,9 @@ from embedkit.text.fewshot import prepare
 from embedkit.text.fewshot.draws import Draw, draws_of, together
 from embedkit.text.fewshot.methods import METHODS
 from embedkit.text.fewshot.shots import Shots
-from embedkit.text.fewshot.table import FewShotResult, Outcome, as_scores, points_of
+from embedkit.text.fewshot.table import FewShotResult, Outcome, points_of
 from embedkit.text.prompts import PromptSet
+from embedkit.text.similarity import as_scores
 from embedkit.text.zeroshot import space_of
 
 Tell = Callable[[str], None]
@@ -141,7 +142,7 @@ def _outcomes(
         for name in methods:
             fitted = METHODS[name].fit(shots)
             found[name] |= {
-                draw: Outcome(as_scores(scores), chosen)
+                draw: Outcome(as_scores(scores.double().numpy()), chosen)
                 for draw, scores, chosen in zip(some, fitted.scores, fitted.chosen, strict=True)
             }
     return found

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
-from torch import Tensor
 
 from embedkit.cache.whole import whole_file
 from embedkit.errors import EmbedkitError
@@ -79,15 +77,6 @@ class Outcome:
 
     scores: np.ndarray
     chosen: dict[str, Any]
-
-
-def as_scores(logits: Tensor) -> np.ndarray:
-    """Return logits (T, K) as the measures take them: log-probabilities, of two classes the log odds as -s and s."""
-    found = log_softmax(logits.double().numpy(), axis=1)
-    if found.shape[1] != 2:
-        return np.asarray(found)
-    odds = found[:, 1] - found[:, 0]
-    return np.column_stack([-odds, odds])
 
 
 def points_of(

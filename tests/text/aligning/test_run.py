@@ -12,8 +12,8 @@ from embedkit.probing import compare_to_best, probe
 from embedkit.text import embed_classes
 from embedkit.text.aligning import align
 from tests.probing.making import clustered
-from tests.text.fewshot.test_run import a_set
 from tests.text.fewshot.making import PROMPTS, a_tower
+from tests.text.fewshot.test_run import a_set
 
 QUICK: dict[str, Any] = {"replicates": 50}
 TOWER = a_tower()
