@@ -94,8 +94,7 @@ def zero_shot(
 def _evidence(plan: Plan, W: np.ndarray, absent: np.ndarray | None, scale: float, settings: Settings) -> Evidence:
     features = unit(plan.test.X[plan.folds[0].test])
     scores = class_scores(features, W, scale) if absent is None else label_scores(features, W, absent, scale)
-    level = "image" if settings.pool == "embeddings" else settings.level
-    return Evidence(plan, [scores], [TEMPERATURE], probabilistic=True, level=level)
+    return Evidence(plan, [scores], [TEMPERATURE], probabilistic=True, level=settings.judged_level)
 
 
 def _wording(plan: Plan, texts: ClassTexts, settings: Settings) -> dict[str, Any]:

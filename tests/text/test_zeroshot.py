@@ -1,5 +1,7 @@
 """Zero-shot against its formula and scikit-learn, on vectors that are told by hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,3 +178,23 @@ def test_the_texts_vector_is_the_best_image_of_its_class() -> None:
     X = np.stack([vector(f"a photo of {word}.") + vector(f"{word} it is.") for word in WORDS.values()])
     result = zero_shot(images(np.tile(X, (3, 1)), [*WORDS] * 3), Counted().tower, PROMPTS, **QUICK)
     assert result.accuracy["value"] == 1
+
+
+@pytest.mark.parametrize(("pool", "reduced"), [("embeddings", np.mean), ("embeddings-max", np.max)])
+def test_embeddings_of_a_group_are_pooled_as_a_probe_pools_them(pool: str, reduced: Callable[..., np.ndarray]) -> None:
+    one = _three()
+    # Two images of a group are of one class, as those of a lesion are.
+    order = np.lexsort([one.table["label"]])
+    one = images(one.X[order], one.table["label"].to_numpy()[order], groups=np.arange(90) // 2)
+    result = zero_shot(one, Counted().tower, PROMPTS, level="group", pool=pool, **QUICK)
+    pairs = reduced(np.asarray(one.X, np.float32).reshape(45, 2, -1), axis=1)
+    W = embed_classes(Counted().tower, list(WORDS), PROMPTS).W
+    p = softmax(SCALE * _unit(pairs.astype(float)) @ W.T, axis=1)
+    truth = one.table["label"].to_numpy()[::2]
+    assert (result.n_test, result.n_groups) == (45, 45)
+    assert result.auc["value"] == pytest.approx(roc_auc_score(truth, p, multi_class="ovr"), abs=1e-6)
+
+
+def test_views_are_in_no_texts_space() -> None:
+    with pytest.raises(EmbedkitError, match="no views to choose"):
+        zero_shot(_three(), Counted().tower, PROMPTS, views="view", level="group", **QUICK)

@@ -64,6 +64,8 @@ def align(
     settings, say = Settings.of(**choices), tell or (lambda _: None)
     if loss not in LOSSES:
         raise unknown_name("loss", loss, LOSSES, f"There are {', '.join(LOSSES)}.")
+    if settings.views:
+        raise EmbedkitError("a pair is for embeddings of single images, and views make other ones: leave views out")
     plan = make_plan(train, test, settings)
     seen = _seen(plan, hold_out)
     plan = replace(plan, folds=tuple(_to_learn(plan, fold, seen, settings.seed) for fold in plan.folds))
@@ -85,7 +87,7 @@ def align(
             say("aligning on all images")
             every = Fold(np.arange(len(plan.train)), None, np.empty(0, np.int64))
             pairs.append(_fit(plan.train, _to_learn(plan, every, seen, settings.seed), texts, seen, facts))
-    evidence = Evidence(plan, scores, temperatures, True, settings.level)
+    evidence = Evidence(plan, scores, temperatures, True, settings.judged_level)
     result = conclude(train, test, evidence, settings, model=f"{train.encoder}+{texts.tower}")
     return pairs[-1], _as_aligned(result, pairs[: len(plan.folds)], facts, meter.cost.to_dict())
 

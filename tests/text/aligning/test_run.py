@@ -113,3 +113,8 @@ def test_what_makes_no_sense_is_refused() -> None:
     one_group = EmbeddingSet.from_arrays(X[:8], [0, 0, 1, 1] * 2, groups=[1, 1, 2, 2, 3, 3, 4, 4], split=split)
     with pytest.raises(EmbedkitError, match="no validation images are left"):
         align(one_group, None, TOWER, PROMPTS, **QUICK)
+
+
+def test_a_pair_is_of_single_images() -> None:
+    with pytest.raises(EmbedkitError, match="leave views out"):
+        align(a_set(), None, TOWER, PROMPTS, views="view", level="group", **QUICK)
