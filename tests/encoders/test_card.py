@@ -38,6 +38,8 @@ CHANGES_NONE = {
     "package": "p",
     "package_file": "f",
     "keys": "by-order",
+    # Of no image; the key of embedded texts has it.
+    "text": {"width": 64},
     "access": "gated",
     "get": "ask",
     "homepage": "https://example.org",

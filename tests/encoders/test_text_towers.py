@@ -138,6 +138,17 @@ def test_quick_gelu_of_a_folder_changes_the_vectors(tmp_path: Path) -> None:
     assert np.abs(encoders.text_tower(f"open_clip:{tmp_path}").load().encode(TEXTS) - with_quick).max() > 1e-3
 
 
+def test_the_text_configuration_of_a_folder_is_in_the_key_of_its_texts(tmp_path: Path) -> None:
+    a_clip("plain", tmp_path)
+    before = encoders.text_tower(f"open_clip:{tmp_path}").configuration
+    file = tmp_path / "open_clip_config.json"
+    config = json.loads(file.read_text())
+    for change in ({"heads": 4}, {"context_length": 12}, {"tokenizer_kwargs": {"clean": "canonicalize"}}):
+        changed = {**config["model_cfg"], "text_cfg": config["model_cfg"]["text_cfg"] | change}
+        file.write_text(json.dumps({**config, "model_cfg": changed}))
+        assert encoders.text_tower(f"open_clip:{tmp_path}").configuration != before
+
+
 def test_a_clip_as_transformers_saves_it(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     text = transformers.CLIPTextConfig(
