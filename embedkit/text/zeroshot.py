@@ -87,7 +87,7 @@ def zero_shot(
         },
         wording=_wording(plan, texts, settings),
         protocol={**result.protocol, "settings": kept, "failed": images.failed.to_dict("records")},
-        notes=[*result.notes, *_notes(texts)],
+        notes=[*result.notes, *notes_on(texts)],
     )
 
 
@@ -132,7 +132,8 @@ def _spread(values: np.ndarray) -> dict[str, float | None]:
     return {"lowest": float(values.min()), "highest": float(values.max()), "deviation": deviation}
 
 
-def _notes(texts: ClassTexts) -> list[str]:
+def notes_on(texts: ClassTexts) -> list[str]:
+    """Return what a reader must know of the texts: what was cut, and which templates were left out."""
     notes = []
     if texts.cut:
         text, most = max(texts.cut.items(), key=lambda item: item[1])

@@ -24,6 +24,7 @@ from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot.draws import hold_out as held_out_fold
 from embedkit.text.prompts import PromptSet
 from embedkit.text.similarity import as_scores, unit
+from embedkit.text.zeroshot import notes_on
 
 CLASSIFIER = "aligned"
 Tell = Callable[[str], None]
@@ -89,7 +90,8 @@ def align(
             pairs.append(_fit(plan.train, _to_learn(plan, every, seen, settings.seed), texts, seen, facts))
     evidence = Evidence(plan, scores, temperatures, True, settings.judged_level)
     result = conclude(train, test, evidence, settings, model=f"{train.encoder}+{texts.tower}")
-    return pairs[-1], _as_aligned(result, pairs[: len(plan.folds)], facts, meter.cost.to_dict())
+    found = _as_aligned(result, pairs[: len(plan.folds)], facts, meter.cost.to_dict())
+    return pairs[-1], replace(found, notes=[*found.notes, *notes_on(texts)])
 
 
 def _seen(plan: Plan, hold_out: Sequence[str]) -> np.ndarray:

@@ -22,7 +22,7 @@ from embedkit.text.fewshot.shots import Shots
 from embedkit.text.fewshot.table import FewShotResult, Outcome, points_of
 from embedkit.text.prompts import PromptSet
 from embedkit.text.similarity import as_scores
-from embedkit.text.zeroshot import space_of
+from embedkit.text.zeroshot import notes_on, space_of
 
 Tell = Callable[[str], None]
 
@@ -99,7 +99,7 @@ def few_shot(
             "settings": settings.to_dict(),
             "version": __version__,
         },
-        notes=[*plan.notes, *([_met(train.name)] if met == train.name else [])],
+        notes=[*plan.notes, *(notes_on(texts) if texts else []), *([_met(train.name)] if met == train.name else [])],
     )
 
 

@@ -83,7 +83,7 @@ def points_of(
     plan: Plan, settings: Settings, amount: Amount, draws: Sequence[Draw], found: Mapping[str, Mapping[Draw, Outcome]]
 ) -> list[dict[str, Any]]:
     """Judge what all methods made of all draws of an amount on the same resamples, and return their points."""
-    numbers, level = sorted({draw.number for draw in draws}), level
+    numbers, level = sorted({draw.number for draw in draws}), settings.judged_level
     evidence = [
         Evidence(plan, [outcomes[one].scores for one in draws if one.number == number], [None], True, level)
         for outcomes in found.values()

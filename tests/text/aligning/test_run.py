@@ -9,8 +9,9 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import compare_to_best, probe
-from embedkit.text import embed_classes
+from embedkit.text import PromptSet, embed_classes
 from embedkit.text.aligning import align
+from embedkit.text.fewshot import few_shot
 from tests.probing.making import clustered
 from tests.text.fewshot.making import PROMPTS, a_tower
 from tests.text.fewshot.test_run import a_set
@@ -96,6 +97,16 @@ def test_another_set_is_judged() -> None:
     other = replace(a_set(seed=1), provenance={**images.provenance, "name": "other"})
     _, result = align(images, other, TOWER, PROMPTS, **QUICK)
     assert (result.data, result.test) == ("arrays", "other")
+
+
+def test_texts_that_were_cut_are_told() -> None:
+    long = PromptSet.from_table(
+        {"templates": ["a photo of {}" + ", indeed" * 40], "classes": {str(k): f"thing {k}" for k in range(3)}}, "long"
+    )
+    _, result = align(a_set(), None, TOWER, long, **QUICK)
+    assert "3 prompts are longer than the 32 tokens that words reads" in result.notes[-1]
+    few = few_shot(a_set(), None, TOWER, long, methods=["text"], shots=[1], draws=2, **QUICK)
+    assert "3 prompts are longer than the 32 tokens" in few.notes[-1]
 
 
 def test_what_makes_no_sense_is_refused() -> None:
