@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 
 # The same examples in every run; `make fuzz` draws new ones.
-settings.register_profile("fixed", derandomize=True)
-settings.register_profile("fuzz", derandomize=False, print_blob=True)
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("fixed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
