@@ -74,7 +74,8 @@ def _embedded(tower: TextTower, texts: list[str], key: str) -> EmbeddingSet:
     encoder = tower.load()
     digests = [hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for text in texts]
     numbers = np.arange(len(texts)).astype(str).astype(object)
-    table = pd.DataFrame({"id": numbers, "text": texts, "digest": digests}, dtype=object)
+    # A text is in no file.
+    table = pd.DataFrame({"id": numbers, "path": "", "text": texts, "digest": digests}, dtype=object)
     facts = {
         "logit_scale": encoder.logit_scale,
         "logit_bias": encoder.logit_bias,
@@ -101,6 +102,6 @@ def _kept(tower: TextTower, texts: list[str], store: Store) -> EmbeddingSet:
             # What a killed writer left is swept away.
             store.shards()
             rows = store.add_shard(found.X, found.table["digest"].tolist())
-            files = pd.DataFrame({"size": [len(text.encode()) for text in texts]})
+            files = pd.DataFrame({"size": [len(text.encode()) for text in texts], "mtime_ns": 0, "ctime_ns": 0})
             store.commit(found.table, found.failed, files, [rows], found.provenance)
     return read(store.path)
