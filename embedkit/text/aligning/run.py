@@ -183,6 +183,8 @@ def _as_aligned(
     settings = {k: v for k, v in result.protocol["settings"].items() if k not in ("classifier", "standardise")}
     held = ", ".join(f"'{name}'" for name in facts["held_out"])
     notes = [f"images and texts of {held} were not learnt from: they are judged by their texts alone"] if held else []
+    if projection.PENALTIES[-1] in penalties:
+        notes.append("the chosen penalty is the largest of the grid: a wider grid might do better")
     return replace(
         result,
         key=facts["key"],

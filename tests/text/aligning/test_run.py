@@ -64,7 +64,7 @@ def test_a_class_is_told_by_its_text_though_nothing_was_learnt_of_it() -> None:
     pair, result = align(images, None, TOWER, PROMPTS, hold_out=["2"], **QUICK)
     assert pair.facts["held_out"] == ["2"]
     assert len(pair.texts) == 4
-    assert "'2' were not learnt from" in result.notes[-1]
+    assert any("'2' were not learnt from" in note for note in result.notes)
     assert result.protocol["class_counts"]["train"]["2"] == 0
     # Only what its text shares with the others was learnt, but that is no coin.
     assert result.per_class[2]["auc"]["value"] > 0.6
@@ -129,3 +129,14 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_a_pair_is_of_single_images() -> None:
     with pytest.raises(EmbedkitError, match="leave views out"):
         align(a_set(), None, TOWER, PROMPTS, views="view", level="group", **QUICK)
+
+
+@pytest.mark.parametrize(("grid", "told"), [((0.0, 0.1), False), ((0.1,), True)])
+def test_a_penalty_at_the_end_of_the_grid_is_told(
+    grid: tuple[float, ...], told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedkit.text.aligning.projection.PENALTIES", grid)
+    # Without noise no penalty can rank better than none.
+    _, result = align(turned_texts(noise=0.05), None, TOWER, PROMPTS, **QUICK)
+    assert result.selected["penalty"] == grid[0]
+    assert any("the largest of the grid" in note for note in result.notes) == told
