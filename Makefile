@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/embedkit demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz 60
