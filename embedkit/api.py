@@ -105,6 +105,32 @@ def bring_up_to_date(
     return caches.read(report.path)
 
 
+def embeddings(
+    data: EmbeddingSet | str,
+    model: str | None,
+    *,
+    cache: Path | str | None = None,
+    root: Path | str | None = None,
+    weights: Path | str | None = None,
+    precision: str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Return embeddings in hand as they are, and those of a named set by a named encoder, extracted where missing.
+
+    Raises:
+        EmbedkitError: a set is named and no encoder; as in `extract`.
+    """
+    if isinstance(data, EmbeddingSet):
+        return data
+    if model is None:
+        raise EmbedkitError(f"which encoder's embeddings of {data}? Give model=")
+    job = job_for(model, weights=weights, precision=precision, device=device)
+    folder = cache_folder(cache)
+    return bring_up_to_date(job, data, cache=folder, root=_path(root), workers=workers, progress=progress)
+
+
 def probe(
     data: EmbeddingSet | str,
     *,
@@ -136,16 +162,11 @@ def probe(
     """
     from embedkit.probing import probe as run_probe
 
-    def embeddings(source: EmbeddingSet | str) -> EmbeddingSet:
-        if isinstance(source, EmbeddingSet):
-            return source
-        if model is None:
-            raise EmbedkitError(f"which encoder's embeddings of {source}? Give model=")
-        job = job_for(model, weights=weights, precision=precision)
-        return bring_up_to_date(job, source, cache=cache_folder(cache), root=_path(root), progress=progress)
+    def read(one: EmbeddingSet | str) -> EmbeddingSet:
+        return embeddings(one, model, cache=cache, root=root, weights=weights, precision=precision, progress=progress)
 
-    train = embeddings(data)
-    unseen = None if test is None else embeddings(test)
+    train = read(data)
+    unseen = None if test is None else read(test)
     result = run_probe(train, unseen, classifier=classifier, target=target, group=group, **choices)
     return in_context(result, train, unseen)
 

@@ -62,22 +62,8 @@ def compare(
     told = progress or Silent()
     own = encoders.has_text(encoders.resolve(model))
     how: dict[str, Any] = {"cache": cache, "root": root, "weights": weights, "precision": precision, "device": device}
-    job = api.job_for(model, weights=weights, precision=precision, device=device)
-    sets = [
-        one
-        if isinstance(one, EmbeddingSet)
-        else api.bring_up_to_date(
-            job,
-            one,
-            cache=api.cache_folder(cache),
-            root=None if root is None else Path(root),
-            workers=workers,
-            progress=progress,
-        )
-        for one in (data, test)
-        if one is not None
-    ]
-    train, unseen = sets[0], sets[1] if len(sets) > 1 else None
+    train = api.embeddings(data, model, workers=workers, progress=progress, **how)
+    unseen = None if test is None else api.embeddings(test, model, workers=workers, progress=progress, **how)
     towers: dict[str, Any] = {"text_encoder": text_encoder or (model if own else "minilm"), "prompts": prompts}
     towers["text_weights"] = text_weights if text_weights is not None else (weights if own else None)
     told.note("linear probe")

@@ -84,24 +84,22 @@ def zero_shot(
     from embedkit.text import choose_prompts, refuse_other_space
     from embedkit.text import zero_shot as judge
 
-    folder = api.cache_folder(cache)
-    if isinstance(data, EmbeddingSet):
-        tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
-        refuse_other_space(data, tower)
-        chosen = choose_prompts(prompts, str(data.facts.get("modality", "")))
-        images = data
-    elif model is None:
+    if isinstance(data, str) and model is None:
         raise EmbedkitError(f"which encoder's embeddings of {data}? Give model=")
+    tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
+    # What can't go well is told before the minutes of embedding.
+    if isinstance(data, EmbeddingSet):
+        refuse_other_space(data, tower)
+        modality = str(data.facts.get("modality", ""))
     else:
-        # What can't go well is told before the minutes of embedding.
-        tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
-        job = api.job_for(model, weights=weights, precision=precision, device=device)
-        _refuse_early(job.configuration["encoder"], tower, model)
+        job = api.job_for(str(model), weights=weights, precision=precision, device=device)
+        _refuse_early(job.configuration["encoder"], tower, str(model))
         card = datasets.catalog().get(datasets.canonical(data) or "")
-        chosen = choose_prompts(prompts, card.modality if card else "")
-        place = None if root is None else Path(root)
-        images = api.bring_up_to_date(job, data, cache=folder, root=place, workers=workers, progress=progress)
-    return api.in_context(judge(images, tower, chosen, cache=folder, **choices), images, None)
+        modality = card.modality if card else ""
+    chosen = choose_prompts(prompts, modality)
+    how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
+    images = api.embeddings(data, model, cache=cache, root=root, progress=progress, **how)
+    return api.in_context(judge(images, tower, chosen, cache=api.cache_folder(cache), **choices), images, None)
 
 
 def _refuse_early(configuration: dict[str, Any], tower: encoders.TextTower, model: str) -> None:
@@ -153,9 +151,10 @@ def align(
     from embedkit.text.aligning import align as learn
 
     tower = tower_for(None, text_encoder, text_weights=text_weights, device=device)
-    places = {"weights": weights, "precision": precision, "device": device, "workers": workers, "progress": progress}
-    sets = [_embedded(one, image_encoder, cache=cache, root=root, **places) for one in (data, test) if one is not None]
-    train, unseen = sets[0], sets[1] if len(sets) > 1 else None
+    how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
+    places: dict[str, Any] = {"cache": cache, "root": root, "progress": progress, **how}
+    train = api.embeddings(data, image_encoder, **places)
+    unseen = None if test is None else api.embeddings(test, image_encoder, **places)
     pair, result = learn(
         train,
         unseen,
@@ -219,14 +218,18 @@ def few_shot(
             f"({pair.facts['space']}), and {tower.name} has another space ({tower.space}): leave --text-encoder "
             "out, or align anew"
         )
-    places = {"weights": weights, "precision": precision, "device": device, "workers": workers, "progress": progress}
-    sets = [_embedded(one, model, cache=cache, root=root, **places) for one in (data, test) if one is not None]
-    sets = [pair.apply(one) for one in sets] if pair else sets
+    how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
+    sets = [
+        api.embeddings(one, model, cache=cache, root=root, progress=progress, **how)
+        for one in (data, test)
+        if one is not None
+    ]
+    train, *unseen = [pair.apply(one) for one in sets] if pair else sets
     return compare(
-        sets[0],
-        sets[1] if len(sets) > 1 else None,
+        train,
+        unseen[0] if unseen else None,
         tower,
-        choose_prompts(prompts, str(sets[0].facts.get("modality", ""))) if tower else None,
+        choose_prompts(prompts, str(train.facts.get("modality", ""))) if tower else None,
         methods=methods,
         met=pair.facts["data"] if pair else None,
         cache=api.cache_folder(cache),
@@ -244,21 +247,3 @@ def load_aligned(pair: "AlignedPair | Path | str") -> "AlignedPair":
     from embedkit.text.aligning import AlignedPair
 
     return pair if isinstance(pair, AlignedPair) else AlignedPair.load(pair)
-
-
-def _embedded(
-    data: EmbeddingSet | str, model: str | None, *, cache: Path | str | None, root: Path | str | None, **how: Any
-) -> EmbeddingSet:
-    if isinstance(data, EmbeddingSet):
-        return data
-    if model is None:
-        raise EmbedkitError(f"which encoder's embeddings of {data}? Name one")
-    job = api.job_for(model, weights=how["weights"], precision=how["precision"], device=how["device"])
-    return api.bring_up_to_date(
-        job,
-        data,
-        cache=api.cache_folder(cache),
-        root=None if root is None else Path(root),
-        workers=how["workers"],
-        progress=how["progress"],
-    )

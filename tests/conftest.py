@@ -1,6 +1,7 @@
 """Where the real images and weights are, for every test that needs them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def data_root() -> Path:
 def weights_root() -> Path:
     """The real pretrained weights."""
     return _folder("EMBEDKIT_WEIGHTS", SHARED / "weights")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Keep tests that run beside each other from waiting for each other's threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -126,7 +126,7 @@ def _judge(
         **job.describe(),
         "device": job.device,
         "validation_images": [fit.n_val for fit in fits],
-        "failed": [row for one in (train, test) if one is not None for row in one.failed.to_dict("records")],
+        "failed": result.protocol["failed"],
     }
     notes = [*result.notes, *_notes(fits, job)]
     return replace(

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embedkit.errors import EmbedkitError
+
 TEMPORARY = ".tmp"
 
 
@@ -23,6 +25,22 @@ def whole_file(path: Path) -> Iterator[Path]:
         _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def saved(what: str, path: Path) -> Iterator[Path]:
+    """As `whole_file`, for what a user asked to be saved.
+
+    Raises:
+        EmbedkitError: ``what``, in words, can't be written there.
+    """
+    try:
+        with whole_file(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise EmbedkitError(
+            f"{what} can't be written to {path} ({error.strerror}): free some space, or choose another folder"
+        ) from error
 
 
 def _fsync(path: Path) -> None:

@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 
 from embedkit.cli import options
+from embedkit.cli.bundles import Places, Protocol, bundled
 from embedkit.cli.console import Steps, print_json, say
+from embedkit.cli.failures import end_with, print_failed
 from embedkit.cli.results import print_results
 
 
+@bundled
 def align(
+    *,
     image_encoder: Annotated[
         str, typer.Option("--image-encoder", help="Any encoder: a name of `embedkit models`, timm:NAME, onnx:PATH, ….")
     ],
@@ -28,19 +32,11 @@ def align(
         Path | None, typer.Option("--out", help="File of the pair [default: beside the result, .safetensors].")
     ] = None,
     prompts: options.Prompts = None,
-    target: options.Target = None,
-    group: options.Group = None,
-    folds: options.Folds = 5,
-    seed: options.Seed = 0,
-    replicates: options.Replicates = 2000,
-    cache: options.Cache = None,
-    root: options.Root = None,
-    weights: options.Weights = None,
     text_weights: options.TextWeights = None,
-    precision: options.Precision = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
+    protocol: Protocol,
+    places: Places,
     results: options.Results = None,
+    allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Learn a linear projection of cached image embeddings to the texts of the classes; both towers stay frozen."""
@@ -55,19 +51,10 @@ def align(
         loss=loss,
         hold_out=tuple(hold_out or ()),
         prompts=prompts,
-        cache=cache,
-        root=root,
-        weights=weights,
         text_weights=text_weights,
-        precision=precision,
-        device=device,
-        workers=workers,
         progress=Steps(),
-        target=target,
-        group=group,
-        folds=folds,
-        seed=seed,
-        replicates=replicates,
+        **vars(places),
+        **vars(protocol),
     )
     place = many.place_of(result, many.results_folder(results))
     file = out or place.with_suffix(".safetensors")
@@ -75,7 +62,10 @@ def align(
     pair.save(file)
     if as_json:
         print_json({"results": [{**result.to_dict(), "pair": str(file)}]})
-        return
-    print_results([result])
-    say(f"saved: {place}")
-    say(f"saved: {file}")
+    else:
+        print_results([result])
+        say(f"saved: {place}")
+        say(f"saved: {file}")
+    failed = result.protocol["failed"]
+    print_failed(failed, "--json")
+    end_with(len(failed), allow_failed)

@@ -1,17 +1,16 @@
 """``embedkit baseline``: a network trained on the images of a probe, and what it costs more than the probe."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from embedkit.cli import options
+from embedkit.cli.bundles import Protocol, bundled
 from embedkit.cli.console import Steps, print_json, say
 from embedkit.cli.costs import print_costs, print_exchange
+from embedkit.cli.failures import end_with, print_failed
 from embedkit.cli.results import print_results
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Train a network on the same images to set a probe against."
@@ -19,7 +18,9 @@ app = typer.Typer(
 
 
 @app.command("train")
+@bundled
 def train(
+    *,
     data: Annotated[
         str, typer.Option("--data", "-d", help="Images: a name of `embedkit datasets`, folder:PATH or csv:PATH.")
     ],
@@ -43,11 +44,7 @@ def train(
         bool, typer.Option("--flip", help="Mirror left and right at random: only where images have no sides.")
     ] = False,
     class_weight: options.ClassWeight = None,
-    target: options.Target = None,
-    group: options.Group = None,
-    folds: options.Folds = 5,
-    seed: options.Seed = 0,
-    replicates: options.Replicates = 2000,
+    protocol: Protocol,
     cache: options.Cache = None,
     root: options.Root = None,
     precision: options.Precision = None,
@@ -80,12 +77,8 @@ def train(
         workers=workers,
         progress=Steps(),
         recipe=recipe,
-        target=target,
-        group=group,
-        folds=folds,
-        seed=seed,
-        replicates=replicates,
         class_weight=class_weight,
+        **vars(protocol),
     )
     place = many.place_of(result, many.results_folder(results))
     result.save(place)
@@ -96,10 +89,8 @@ def train(
         print_costs({f"{result.model}, {result.classifier}": result.cost})
         say(f"saved: {place}")
     failed = result.protocol["training"]["failed"]
-    for one in failed:
-        say(f"  failed: {one['path']!r}: {one['reason']}: {one['message']}", error=True)
-    if len(failed) > allow_failed:
-        raise typer.Exit(1)
+    print_failed(failed, "--json")
+    end_with(len(failed), allow_failed)
 
 
 @app.command("exchange")

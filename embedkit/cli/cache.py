@@ -186,7 +186,7 @@ def merge(
 ) -> None:
     """Join what `embedkit extract --shard` embedded on several machines into cache files; embeds nothing itself."""
     from embedkit import api
-    from embedkit.cli.extract import as_dict, print_report
+    from embedkit.cli.extract import end_of, print_report
     from embedkit.extraction import extract_all_named
 
     api.check_names(model, data)
@@ -195,12 +195,9 @@ def merge(
     for name in api.each(data):
         folder = api.cache_folder(cache)
         reports += extract_all_named(name, jobs, folder, root=root, merge_only=True, progress=Steps())
-    if as_json:
-        print_json({"results": [as_dict(report) for report in reports]})
     for report in reports if not as_json else []:
         print_report(report)
-    if sum(len(report.ledger) for report in reports) > allow_failed:
-        raise typer.Exit(1)
+    end_of(reports, as_json, allow_failed)
 
 
 @app.command("export")

@@ -1,29 +1,22 @@
 """``embedkit extract``: images to cached embeddings."""
 
 import re
-from typing import TYPE_CHECKING, Any
-
-import typer
+from collections.abc import Sequence
+from typing import Any
 
 from embedkit.cli import options
+from embedkit.cli.bundles import Places, bundled
 from embedkit.cli.console import Steps, print_json, say
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_LISTED = 20
+from embedkit.cli.failures import end_with, print_failed
 
 
+@bundled
 def extract(
+    *,
     model: options.Models,
     data: options.Data,
     pseudonymise: options.Pseudonymise = False,
-    cache: options.Cache = None,
-    root: options.Root = None,
-    weights: options.Weights = None,
-    precision: options.Precision = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
+    places: Places,
     batch: options.Batch = None,
     shard: options.Shard = None,
     allow_failed: options.AllowFailed = 0,
@@ -38,18 +31,23 @@ def extract(
     api.check_names(model, data)
     part = _part(shard)
     reports = []
-    jobs = [api.job_for(name, weights=weights, precision=precision, device=device) for name in api.each(model)]
+    how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
+    jobs = [api.job_for(name, **how) for name in api.each(model)]
+    folder = api.cache_folder(places.cache)
+    run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part}
     for name in api.each(data):
-        folder = api.cache_folder(cache)
-        how: dict[str, Any] = {"workers": workers, "batch": batch, "part": part, "progress": Steps()}
-        done = extract_all_named(name, jobs, folder, root=root, **how)
+        done = extract_all_named(name, jobs, folder, progress=Steps(), **run)
         reports += done
         for report in done if not as_json else []:
             print_report(report)
+    end_of(reports, as_json, allow_failed)
+
+
+def end_of(reports: Sequence[Any], as_json: bool, allow_failed: int) -> None:
+    """Print the reports as JSON where that is asked for, and end with status 1 where too many images failed."""
     if as_json:
-        print_json({"results": [as_dict(report) for report in reports]})
-    if sum(len(report.ledger) for report in reports) > allow_failed:
-        raise typer.Exit(1)
+        print_json({"results": [_as_dict(report) for report in reports]})
+    end_with(sum(len(report.ledger) for report in reports), allow_failed)
 
 
 def _part(shard: str | None) -> tuple[int, int] | None:
@@ -74,18 +72,10 @@ def print_report(report: Any) -> None:
         counts = f"nothing to do, all {report.reused} had their embedding"
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")
     if report.ledger:
-        print_failed(report.failed, f"{report.data}/{report.model}")
+        print_failed(report.ledger, f"embedkit cache info {report.data}/{report.model}")
 
 
-def print_failed(failed: "pd.DataFrame", cached: str) -> None:
-    """Print the ledger of a cache file, named DATASET/ENCODER, on standard error."""
-    for name, reason, message in failed[["path", "reason", "message"]].head(_LISTED).itertuples(index=False):
-        say(f"  failed: {name!r}: {reason}: {message}", error=True)
-    if len(failed) > _LISTED:
-        say(f"  and {len(failed) - _LISTED} more: embedkit cache info {cached} lists all", error=True)
-
-
-def as_dict(report: Any) -> dict[str, Any]:
+def _as_dict(report: Any) -> dict[str, Any]:
     """Return a report in the types of JSON."""
     return {
         "data": report.data,

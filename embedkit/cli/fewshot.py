@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli import options
+from embedkit.cli.bundles import Places, Protocol, Words, bundled
 from embedkit.cli.console import Steps, interval, print_json, print_table, say
+from embedkit.cli.failures import end_with, print_failed
 from embedkit.cli.probe import numbers
 
 if TYPE_CHECKING:
@@ -16,11 +18,13 @@ _COLUMNS = ("method", "learnt from", "images", "tuned on", "AUC (95 %)", "deviat
 _UNITS = {"fraction": "%", "shots": "shots"}
 
 
+@bundled
 def fewshot(
+    *,
     model: Annotated[str, typer.Option("--model", "-m", help="Image encoder: as in `embedkit probe`.")],
     data: Annotated[str, typer.Option("--data", "-d", help="Images: as in `embedkit probe`.")],
     test: options.Test = None,
-    text_encoder: options.TextEncoder = None,
+    words: Words,
     aligned: Annotated[
         Path | None, typer.Option("--aligned", help="A pair that `embedkit align` saved: the space of its texts.")
     ] = None,
@@ -40,52 +44,32 @@ def fewshot(
         str,
         typer.Option("--loss", help="Of a projection to texts of another space: cross-entropy, textual, contrastive."),
     ] = "cross-entropy",
-    prompts: options.Prompts = None,
-    target: options.Target = None,
-    group: options.Group = None,
-    folds: options.Folds = 5,
-    seed: options.Seed = 0,
-    replicates: options.Replicates = 2000,
-    cache: options.Cache = None,
-    root: options.Root = None,
-    weights: options.Weights = None,
-    text_weights: options.TextWeights = None,
-    precision: options.Precision = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
+    protocol: Protocol,
+    places: Places,
     results: options.Results = None,
     figures: Annotated[Path | None, typer.Option("--figures", help="Draw AUC over shots into this folder.")] = None,
+    allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Learn from a few images per class with several methods, all tuned on validation shots, and compare them."""
-    from embedkit import api, many, words
+    from embedkit import api, many
+    from embedkit.words import few_shot
 
     api.check_names([model], [data, *([test] if test else [])])
-    found = words.few_shot(
+    found = few_shot(
         data,
         model=model,
-        text_encoder=text_encoder,
         aligned=aligned,
         test=test,
         methods=tuple(method or ()),
-        prompts=prompts,
-        cache=cache,
-        root=root,
-        weights=weights,
-        text_weights=text_weights,
-        precision=precision,
-        device=device,
-        workers=workers,
         progress=Steps(),
         loss=loss,
         shots=() if shots == "none" else numbers(shots, "--shots", int),
         fractions=numbers(fractions, "--fractions", float),
         draws=draws,
-        target=target,
-        group=group,
-        folds=folds,
-        seed=seed,
-        replicates=replicates,
+        **vars(words),
+        **vars(places),
+        **vars(protocol),
     )
     place = many.place_of_table(found, many.results_folder(results))
     found.save(place)
@@ -96,6 +80,8 @@ def fewshot(
         say(f"saved: {place}")
     for path in _draw(found, figures) if figures else []:
         say(f"written: {path}", error=as_json)
+    print_failed(found.failed, "--json")
+    end_with(len(found.failed), allow_failed)
 
 
 def print_table_of(found: "FewShotResult") -> None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from embedkit.cli import options
+from embedkit.cli.bundles import Places, bundled
 from embedkit.cli.console import Steps, print_json, say
 from embedkit.cli.costs import print_exchange
-from embedkit.cli.extract import print_failed
+from embedkit.cli.failures import end_with, print_failed
 from embedkit.cli.results import check_tables, draw, print_results, write_tables
 from embedkit.errors import EmbedkitError
 
@@ -28,7 +29,9 @@ Figures = Annotated[
 ]
 
 
+@bundled
 def probe(
+    *,
     model: options.Models,
     data: options.Data,
     test: options.Test = None,
@@ -87,12 +90,7 @@ def probe(
         int, typer.Option("--permutations", min=0, help="Compare by so many permutations, not by the bootstrap.")
     ] = 0,
     pseudonymise: options.Pseudonymise = False,
-    cache: options.Cache = None,
-    root: options.Root = None,
-    weights: options.Weights = None,
-    precision: options.Precision = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
+    places: Places,
     results: options.Results = None,
     again: Annotated[bool, typer.Option("--again", help="Compute what is saved already once more.")] = False,
     table: Tables = None,
@@ -136,21 +134,21 @@ def probe(
     ]
     steps = Steps()
     failed: dict[str, int] = {}
-    jobs = {name: api.job_for(name, weights=weights, precision=precision, device=device) for name in api.each(model)}
+    how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
+    jobs = {name: api.job_for(name, **how) for name in api.each(model)}
 
     def read(encoder: str, name: str) -> "EmbeddingSet":
-        one = api.bring_up_to_date(
-            jobs[encoder], name, cache=api.cache_folder(cache), root=root, workers=workers, progress=steps
-        )
-        print_failed(one.failed, f"{one.name}/{one.encoder}")
+        cache, root, workers = api.cache_folder(places.cache), places.root, places.workers
+        one = api.bring_up_to_date(jobs[encoder], name, cache=cache, root=root, workers=workers, progress=steps)
+        print_failed(one.failed.to_dict("records"), f"embedkit cache info {one.name}/{one.encoder}")
         failed[f"{one.name}/{one.encoder}"] = len(one.failed)
         return one
 
     folder = many.results_folder(results)
-    found, places = [], []
+    found, files = [], []
     for cell in many.cells(model, data, test, choices, read):
         found.append(many.probe_cell(cell, folder, steps, again))
-        places.append(cell.place(folder))
+        files.append(cell.place(folder))
     found = many.ranked(found, permutations)
     if as_json:
         print_json({"results": [result.to_dict() for result in found]})
@@ -159,11 +157,10 @@ def probe(
         for exchanged in many.trained_beside(found, folder, steps):
             say("\nBeside a network trained on the same images")
             print_exchange(exchanged)
-        for place in places:
+        for place in files:
             say(f"saved: {place}")
     _more(found, table, figures, as_json)
-    if sum(failed.values()) > allow_failed:
-        raise typer.Exit(1)
+    end_with(sum(failed.values()), allow_failed)
 
 
 def show(

@@ -82,7 +82,12 @@ class EncoderCard:
             # In a folder that open_clip saved, the file has the same name in all of them.
             stem = self.path.parent.name if self.path.name in OPEN_CLIP_FILES else self.path.stem
             name = "-".join([self.backend, *architecture, stem])
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+        return as_file_name(name)
+
+
+def as_file_name(name: str) -> str:
+    """Return a name with everything but letters, digits, dot, hyphen and underscore replaced."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
 
 
 def configuration(card: EncoderCard, weights_digest: str, precision: str) -> dict[str, Any]:

@@ -18,6 +18,15 @@ Names = Sequence[tuple[str, str]]
 # The first child modules of torchvision's ResNet; the third and the fourth hold no tensors.
 _RESNET_CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
+QKV = ("q_proj", "k_proj", "v_proj")
+# The blocks of both towers of a CLIP.
+CLIP_BLOCKS: Names = (
+    (r"\.layer_norm(\d)\.", r".ln_\1."),
+    (r"\.self_attn\.in_proj\.", ".attn.in_proj_"),
+    (r"\.self_attn\.", ".attn."),
+    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
+    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+)
 _CLIP: Names = (
     (r"^vision_model\.embeddings\.class_embedding$", "visual.class_embedding"),
     (r"^vision_model\.embeddings\.patch_embedding\.", "visual.conv1."),
@@ -26,11 +35,7 @@ _CLIP: Names = (
     (r"^vision_model\.pre_layrnorm\.", "visual.ln_pre."),
     (r"^vision_model\.post_layernorm\.", "visual.ln_post."),
     (r"^vision_model\.encoder\.layers\.(\d+)\.", r"visual.transformer.resblocks.\1."),
-    (r"\.layer_norm(\d)\.", r".ln_\1."),
-    (r"\.self_attn\.in_proj\.", ".attn.in_proj_"),
-    (r"\.self_attn\.", ".attn."),
-    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
-    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    *CLIP_BLOCKS,
 )
 _SIGLIP: Names = (
     (r"^vision_model\.embeddings\.patch_embedding\.", "patch_embed.proj."),
@@ -94,7 +99,7 @@ _UNEXPANDED: Names = (
 )
 
 
-def _rename(state: State, names: Names) -> State:
+def rename(state: State, names: Names) -> State:
     """Apply every rule to every name, in order."""
     renamed = {}
     for name, value in state.items():
@@ -104,12 +109,12 @@ def _rename(state: State, names: Names) -> State:
     return renamed
 
 
-def _start(state: State, prefix: str) -> State:
+def starting(state: State, prefix: str) -> State:
     """Return the tensors whose names start with a prefix."""
     return {name: value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _join(state: State, parts: tuple[str, str, str]) -> State:
+def join(state: State, parts: tuple[str, str, str]) -> State:
     """Put the projections to query, key and value of an attention into one tensor, named ``in_proj``."""
     import torch
 
@@ -124,11 +129,11 @@ def _join(state: State, parts: tuple[str, str, str]) -> State:
 
 def _clip(state: State) -> State:
     """CLIP as transformers saves it, to open_clip."""
-    tower = _start(state, "vision_model.")
+    tower = starting(state, "vision_model.")
     if not tower:
         return state
     tower.pop("vision_model.embeddings.position_ids", None)
-    renamed = _rename(_join(tower, ("q_proj", "k_proj", "v_proj")), _CLIP)
+    renamed = rename(join(tower, QKV), _CLIP)
     if "visual_projection.weight" in state:
         renamed["visual.proj"] = state["visual_projection.weight"].T
     return renamed
@@ -138,7 +143,7 @@ def _siglip(state: State) -> State:
     """SigLIP as transformers saves it, to timm."""
     import torch
 
-    tower = _start(state, "vision_model.")
+    tower = starting(state, "vision_model.")
     if not tower:
         return state
     tower.pop("vision_model.embeddings.position_ids", None)
@@ -147,7 +152,7 @@ def _siglip(state: State) -> State:
         if (fused := tower.pop(f"vision_model.head.attention.in_proj_{kind}", None)) is not None:
             query, key, value = fused.chunk(3)
             tower |= {f"attn_pool.q.{kind}": query, f"attn_pool.kv.{kind}": torch.cat([key, value])}
-    renamed = _rename(_join(tower, ("q_proj", "k_proj", "v_proj")), _SIGLIP)
+    renamed = rename(join(tower, QKV), _SIGLIP)
     if "pos_embed" in renamed:
         renamed["pos_embed"] = renamed["pos_embed"][None]
     return renamed
@@ -159,9 +164,9 @@ def _dinov2(state: State) -> State:
         return state
     # Only training masks.
     state = {name: value for name, value in state.items() if name != "embeddings.mask_token"}
-    for parts in (("query", "key", "value"), ("q_proj", "k_proj", "v_proj")):
-        state = _join(state, parts)
-    return _rename(state, _DINOV2)
+    for parts in (("query", "key", "value"), QKV):
+        state = join(state, parts)
+    return rename(state, _DINOV2)
 
 
 def _mae(state: State) -> State:
@@ -183,7 +188,9 @@ def _cae(state: State) -> State:
     """A context autoencoder (CAE v2) or its fine-tuned encoder, to timm."""
     import torch
 
-    encoder = {name.removeprefix("encoder."): value for name, value in _start(state, "encoder.").items()} or dict(state)
+    encoder = {name.removeprefix("encoder."): value for name, value in starting(state, "encoder.").items()} or dict(
+        state
+    )
     for name in [name for name in encoder if name.endswith(".attn.q_bias")]:
         other = name.replace("q_bias", "v_bias")
         if other in encoder:
@@ -191,7 +198,7 @@ def _cae(state: State) -> State:
             encoder[name.replace("q_bias", "qkv.bias")] = torch.cat([query, torch.zeros_like(query), value])
     if "pos_embed" not in encoder and "cls_token" in encoder:
         encoder["pos_embed"] = _sine_positions(encoder["cls_token"])
-    return _rename(encoder, [(r"\.gamma_(\d)$", r".ls\1.gamma")])
+    return rename(encoder, [(r"\.gamma_(\d)$", r".ls\1.gamma")])
 
 
 def _sine_positions(token: "Tensor", side: int = 14) -> "Tensor":
@@ -213,11 +220,11 @@ def _sine_positions(token: "Tensor", side: int = 14) -> "Tensor":
 def _davit(state: State) -> State:
     """MedImageInsight's image tower (UniCL with a DaViT), to open_clip with a trunk of timm."""
     names = [(r"^visual\.(?!trunk|head)", "image_encoder."), (r"^vision_projection$", "image_projection")]
-    state = _rename(state, names)
-    tower = _start(state, "image_encoder.")
+    state = rename(state, names)
+    tower = starting(state, "image_encoder.")
     if not tower:
         return state
-    renamed = _rename(tower, _DAVIT)
+    renamed = rename(tower, _DAVIT)
     if "image_projection" in state:
         renamed["visual.head.proj.weight"] = state["image_projection"].T
     return renamed
@@ -233,16 +240,16 @@ def _resnet_children(state: State) -> State:
 
 def _densenet_children(state: State) -> State:
     """torchvision's DenseNet saved as a sequence of its children, to the names of the DenseNet."""
-    return _rename(state, [(r"^(?:backbone\.)?0\.", "features.")])
+    return rename(state, [(r"^(?:backbone\.)?0\.", "features.")])
 
 
 def _efficientnet(state: State) -> State:
     """An EfficientNet of efficientnet_pytorch, alone or as the image encoder of a Mammo-CLIP, to timm."""
-    tower = {name.removeprefix("image_encoder."): value for name, value in _start(state, "image_encoder.").items()}
+    tower = {name.removeprefix("image_encoder."): value for name, value in starting(state, "image_encoder.").items()}
     tower = tower or state
     if "_conv_stem.weight" not in tower:
         return state
-    renamed = _rename(tower, _EFFICIENTNET)
+    renamed = rename(tower, _EFFICIENTNET)
     stage = place = -1
     numbers = sorted({int(found[1]) for name in tower if (found := re.match(r"_blocks\.(\d+)\.", name))})
     for number in numbers:
@@ -253,7 +260,7 @@ def _efficientnet(state: State) -> State:
         begins = first is None or last is None or first.shape[int(wide)] != last.shape[0]
         stage, place = (stage + 1, 0) if begins else (stage, place + 1)
         block = {name: value for name, value in tower.items() if name.startswith(f"_blocks.{number}.")}
-        inner = _rename(block, _EXPANDED if wide else _UNEXPANDED)
+        inner = rename(block, _EXPANDED if wide else _UNEXPANDED)
         renamed |= {name.replace(f"_blocks.{number}.", f"blocks.{stage}.{place}."): v for name, v in inner.items()}
     return {name: value for name, value in renamed.items() if not name.startswith(("_blocks.", "_fc."))}
 

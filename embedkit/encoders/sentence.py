@@ -10,6 +10,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from embedkit.encoders.card import as_file_name
 from embedkit.encoders.weights import DIGEST_LENGTH, WeightsNotFound, weights_folder
 from embedkit.errors import EmbedkitError
 
@@ -47,8 +48,7 @@ class SentenceCard:
     @property
     def slug(self) -> str:
         """The name as a file name."""
-        name = f"hf-{self.path.name}" if self.path is not None else self.name
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+        return as_file_name(f"hf-{self.path.name}" if self.path is not None else self.name)
 
 
 @cache

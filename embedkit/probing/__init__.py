@@ -4,7 +4,7 @@ From an `EmbeddingSet` to a `ProbeResult`: who is learnt from and who is judged 
 parameter is chosen on other images than the judged ones, and every number with a cluster-bootstrap interval.
 """
 
-from embedkit.probing.conclude import conclude
+from embedkit.probing.conclude import conclude, ledger_of
 from embedkit.probing.contest import compare_to_best, question
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.heads.grids import GRIDS, Grid
@@ -25,6 +25,7 @@ __all__ = [
     "compare_to_best",
     "conclude",
     "fingerprint",
+    "ledger_of",
     "make_plan",
     "plan_untrained",
     "probe",

@@ -85,6 +85,7 @@ def conclude(
                 "test": counts(labels.classes, judged.truth),
             },
             "settings": settings.to_dict(),
+            "failed": ledger_of(train, test),
             "fingerprint": fingerprint(train, test, settings),
             "versions": {"embedkit": __version__} | {name: version(name) for name in ("numpy", "scikit-learn")},
         },
@@ -197,6 +198,12 @@ def _subgroups(evidence: Evidence, settings: Settings) -> tuple[list[dict[str, A
         rows += some
         gaps += their_gaps
     return rows, gaps
+
+
+def ledger_of(*sets: EmbeddingSet | None) -> list[dict[str, Any]]:
+    """Return the images of the sets that could not be embedded: path, reason and message of each."""
+    rows: list[Any] = [row for one in sets if one is not None for row in one.failed.to_dict("records")]
+    return rows
 
 
 def _unread(train: EmbeddingSet, test: EmbeddingSet | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.cache.whole import whole_file
+from embedkit.cache.whole import saved
 from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import Interval
 from embedkit.probing.measures.metrics import Judged
@@ -132,13 +132,8 @@ class ProbeResult:
         columns = self.predictions.astype(object).where(known, None).to_dict("list")
         value = {"embedkit": "probe", "format": FORMAT, **self.to_dict(), "classes": self.classes}
         text = json.dumps({**value, "predictions": columns}, ensure_ascii=False, allow_nan=False, indent=1)
-        try:
-            with whole_file(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise EmbedkitError(
-                f"the result can't be written to {path} ({error.strerror}): free some space, or choose another folder"
-            ) from error
+        with saved("the result", path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str) -> "ProbeResult":

@@ -86,7 +86,7 @@ def zero_shot(
             "uncalibrated": None,
         },
         wording=_wording(plan, texts, settings),
-        protocol={**result.protocol, "settings": kept, "failed": images.failed.to_dict("records")},
+        protocol={**result.protocol, "settings": kept},
         notes=[*result.notes, *notes_on(texts)],
     )
 

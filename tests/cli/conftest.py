@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embedkit import words
 from embedkit.cli import main
+from embedkit.encoders import TextTower
+from tests.text.fewshot.making import a_tower
 
 
 @dataclass(frozen=True)
@@ -98,3 +101,48 @@ RED_AND_GREEN = {"red": (150, 100, 100), "green": (100, 150, 100)}
 def images(place: Path) -> Path:
     write_images(place / "images", RED_AND_GREEN)
     return place / "images"
+
+
+CLIP = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CLIP of random weights in a folder that open_clip could have saved."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**CLIP)
+    save_file(
+        {name: value.clone() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": CLIP, "preprocess_cfg": {}}))
+    return f"open_clip:{folder}"
+
+
+WORDING = """
+templates = ["a photo of {}."]
+[classes]
+red = "something red"
+green = "something green"
+"""
+
+
+@pytest.fixture
+def wording(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Prompts for the images, and a text tower of the name ``words``."""
+
+    def tower_for(model: str | None, text_encoder: str | None = None, **_: object) -> TextTower:
+        return a_tower(name=str(text_encoder or model))
+
+    monkeypatch.setattr(words, "tower_for", tower_for)
+    path = place / "prompts.toml"
+    path.write_text(WORDING)
+    return path

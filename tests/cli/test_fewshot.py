@@ -5,30 +5,9 @@ from pathlib import Path
 import pytest
 
 import embedkit as ek
-from embedkit import words
-from embedkit.encoders import TextTower
 from tests.cli.conftest import Run
-from tests.text.fewshot.making import a_tower
 
-PROMPTS = """
-templates = ["a photo of {}."]
-[classes]
-red = "something red"
-green = "something green"
-"""
-
-
-@pytest.fixture
-def prompts(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Prompts for the images, and a text tower of the name ``words``."""
-
-    def tower_for(model: str | None, text_encoder: str | None = None, **_: object) -> TextTower:
-        return a_tower(name=str(text_encoder or model))
-
-    monkeypatch.setattr(words, "tower_for", tower_for)
-    path = place / "prompts.toml"
-    path.write_text(PROMPTS)
-    return path
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_table_and_a_figure_without_texts(embedkit: Run, tiny_model: str, images: Path) -> None:
@@ -56,9 +35,9 @@ def test_a_table_and_a_figure_without_texts(embedkit: Run, tiny_model: str, imag
 
 
 def test_an_aligned_pair_is_saved_and_used_again(
-    embedkit: Run, tiny_model: str, images: Path, prompts: Path, place: Path
+    embedkit: Run, tiny_model: str, images: Path, wording: Path, place: Path
 ) -> None:
-    data = ("-d", f"folder:{images}", "--folds", 2, "--prompts", prompts, "--replicates", 100)
+    data = ("-d", f"folder:{images}", "--folds", 2, "--prompts", wording, "--replicates", 100)
     aligning = ("align", "--image-encoder", tiny_model, "--text-encoder", "words", *data)
     done = embedkit(*aligning, "--out", "pair.safetensors")
     assert done.status == 0, done.err
@@ -86,16 +65,31 @@ def test_an_aligned_pair_is_saved_and_used_again(
     assert embedkit("show", *place.glob("results/*/*.aligned.*.json")).status == 0
 
 
-def test_all_routes_on_the_same_images(embedkit: Run, tiny_model: str, images: Path, prompts: Path) -> None:
-    which = ("-m", tiny_model, "-d", f"folder:{images}", "--folds", 2, "--replicates", 100)
-    words = ("compare", *which, "--text-encoder", "words", "--prompts", prompts, "--shots", 2)
+@pytest.mark.parametrize("verb", ["fewshot", "align", "compare"])
+def test_a_broken_image_is_told_and_decides_the_status(
+    verb: str, embedkit: Run, tiny_model: str, images: Path, wording: Path
+) -> None:
+    (images / "red" / "red-p0" / "broken.png").write_text("x")
+    encoder = ("--image-encoder" if verb == "align" else "--model", tiny_model, "--text-encoder", "words")
+    words = (verb, *encoder, "-d", f"folder:{images}", "--prompts", wording, "--folds", 2, "--replicates", 100)
+    words = (*words, *(() if verb == "align" else ("--shots", 2)))
     done = embedkit(*words)
-    assert done.status == 0, done.err
-    for told in ("logistic", "aligned", "lp++", "no zero-shot", "embedkit baseline train"):
-        assert told in done.out
-    *found, few = embedkit(*words, "--json").results
-    assert {one["classifier"] for one in found} == {"logistic", "aligned"}
-    assert len({one["n_test"] for one in [*found, few]}) == 1
-    assert sum(one["comparison"]["best"] for one in found) == 1
-    [alone] = embedkit("probe", *which, "--json").results
-    assert [one["auc"] for one in found if one["classifier"] == "logistic"] == [alone["auc"]]
+    assert done.status == 1
+    assert "broken.png" in done.err
+    again = embedkit(*words, "--allow-failed", 1, "--json")
+    assert again.status == 0
+    last = again.results[-1]
+    [failed] = last["protocol"]["failed"] if verb == "align" else last["failed"]
+    assert (failed["path"], failed["reason"]) == ("red/red-p0/broken.png", "not an image")
+
+
+@pytest.mark.parametrize("verb", ["fewshot", "align"])
+def test_a_place_that_cannot_be_written_is_a_sentence(
+    verb: str, embedkit: Run, tiny_model: str, images: Path, wording: Path, place: Path
+) -> None:
+    (place / "results").write_text("a file stands where the folder should")
+    encoder = ("--image-encoder" if verb == "align" else "--model", tiny_model, "--text-encoder", "words")
+    words = (verb, *encoder, "-d", f"folder:{images}", "--prompts", wording, "--folds", 2, "--replicates", 100)
+    done = embedkit(*words, *(() if verb == "align" else ("--shots", 2)))
+    assert done.status == 2
+    assert "can't be written to results/" in done.err

@@ -1,35 +1,12 @@
 """``embedkit zeroshot``: the table, the JSON, what is saved, and what is refused with one sentence."""
 
-import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from tests.cli.conftest import Run
 
-MODEL = {
-    "embed_dim": 8,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
-    "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
 PROMPTS = 'templates = ["a photo of {}.", "it is all {}."]\n[classes]\nred = "red"\ngreen = "green"\n'
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A CLIP of random weights in a folder that open_clip could have saved."""
-    import open_clip
-
-    folder = tmp_path_factory.mktemp("clip")
-    torch.manual_seed(0)
-    model = open_clip.CLIP(**MODEL)
-    save_file(
-        {name: value.clone() for name, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
-    )
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL, "preprocess_cfg": {}}))
-    return f"open_clip:{folder}"
 
 
 @pytest.fixture

@@ -175,6 +175,9 @@ def test_a_card_that_lies_about_its_dimension_is_found_out(weights_root):
         ("fp16", "cpu", "unknown precision 'fp16': use fp32 or bf16"),
         ("fp32", "gpu", "cannot compute on the device 'gpu'"),
         ("fp32", "cuda:99", "cannot compute on the device 'cuda:99'"),
+        # Names that torch knows: one without kernels here, one whose package is not installed.
+        ("fp32", "vulkan", "cannot compute on the device 'vulkan'"),
+        ("fp32", "hpu", "cannot compute on the device 'hpu'"),
     ],
 )
 def test_precisions_and_devices_that_are_not_there(weights_root, precision, device, message):

@@ -1,6 +1,5 @@
 """A small real CLIP, trained once and kept outside of the repository between runs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,8 @@ from tests.text.tiny_clip import TinyClip, tiny_clip, usual_place
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Keep tests that run beside each other from waiting for each other's threads."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def alone(one_thread: None) -> None:
+    """Every test of this folder trains something."""
 
 
 @pytest.fixture(scope="session")

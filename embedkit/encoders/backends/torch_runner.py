@@ -23,7 +23,7 @@ def check_device(device: str) -> None:
 
     try:
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).split("\n")[0]
         raise EmbedkitError(f"cannot compute on the device '{device}' ({reason}): use cpu") from error
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from embedkit.cache import EmbeddingSet
-from embedkit.cache.whole import whole_file
+from embedkit.cache.whole import saved
 from embedkit.errors import EmbedkitError
 from embedkit.text.similarity import unit
 
@@ -87,13 +87,8 @@ class AlignedPair:
         arrays = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in ARRAYS}
         # One entry: safetensors writes several in no fixed order, and the same pair is to be the same file.
         told = json.dumps({"kind": KIND, "format": FORMAT, "facts": self.facts}, ensure_ascii=False)
-        try:
-            with whole_file(path) as temporary:
-                temporary.write_bytes(save(arrays, {"embedkit": told}))
-        except OSError as error:
-            raise EmbedkitError(
-                f"the aligned pair can't be written to {path} ({error.strerror}): choose another place with --out"
-            ) from error
+        with saved("the aligned pair", path) as temporary:
+            temporary.write_bytes(save(arrays, {"embedkit": told}))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

@@ -5,9 +5,9 @@ Source: Gao et al., CLIP-Adapter: Better Vision-Language Models with Feature Ada
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize, relu
+from torch.nn.functional import normalize, relu
 
-from embedkit.text.fewshot.course import Course, batches
+from embedkit.text.fewshot.course import Course
 from embedkit.text.fewshot.shots import Fitted, Shots
 
 EPOCHS = 30
@@ -27,26 +27,23 @@ def adapted(Z: Tensor, down: Tensor, up: Tensor, blend: float = BLEND) -> Tensor
 
 def clip_adapter(shots: Shots, seed: int = 0) -> Fitted:
     """Train the two matrices of each draw with AdamW; the epoch is picked on the validation shots."""
-    B, n, t = shots.train.Z.shape
+    B, _n, t = shots.train.Z.shape
     narrow = max(1, t // REDUCTION)
     down, up = (_start(B, *shape, seed) for shape in ((t, narrow), (narrow, t)))
     optimizer = torch.optim.AdamW([down, up], LEARNING_RATE)
-    order = list(batches(n, EPOCHS, seed))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(order))
     course = Course(shots.val.y)
 
     def logits(Z: Tensor, down: Tensor, up: Tensor) -> Tensor:
         return shots.scale[:, None, None] * (adapted(Z, down, up) @ shots.W.T)
 
-    for epoch, last, rows in order:
-        found, y = logits(shots.train.Z[:, rows], down, up), shots.train.y[:, rows]
-        loss = cross_entropy(found.flatten(0, 1), y.flatten(), reduction="sum") / len(rows)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        if last:
-            course.keep(epoch, lambda: logits(shots.val.Z, down, up), [down, up])
+    course.train(
+        optimizer,
+        shots.train.y,
+        EPOCHS,
+        seed,
+        lambda rows: logits(shots.train.Z[:, rows], down, up),
+        lambda: logits(shots.val.Z, down, up),
+    )
     scores = logits(shots.test.Z, *course.kept)
     return Fitted(scores, [{"epoch": epoch} for epoch in course.epochs])
 

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from embedkit.text.fewshot import choice
 
@@ -50,6 +53,34 @@ class Course:
                 self.epochs[b], self._best[b] = epoch, scores[b]
                 for kept, now in zip(self.kept, parameters, strict=True):
                     kept[b] = now[b]
+
+    def train(
+        self,
+        optimizer: Optimizer,
+        y: Tensor,
+        epochs: int,
+        seed: int,
+        logits: Callable[[Tensor], Tensor],
+        known: Callable[[], Tensor],
+    ) -> None:
+        """Lower the mean log loss of the training shots in steps that shrink as a cosine, and keep the best epochs.
+
+        Args:
+            optimizer: of the parameters, each (B, ...). y: (B, n), the classes of the training shots.
+            logits: gives those of some training shots, (B, b, K), by their rows. known: as in `keep`.
+        """
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        order = list(batches(y.shape[1], epochs, seed))
+        schedule = CosineAnnealingLR(optimizer, len(order))
+        for epoch, last, rows in order:
+            # Summed over draws, so that no draw's step depends on another one.
+            loss = cross_entropy(logits(rows).flatten(0, 1), y[:, rows].flatten(), reduction="sum") / len(rows)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            if last:
+                self.keep(epoch, known, parameters)
 
     def best_of(self, several: int) -> list[int]:
         """Return which draw is best of each ``several`` that follow each other and share their validation shots."""

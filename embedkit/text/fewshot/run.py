@@ -11,7 +11,7 @@ from embedkit._version import __version__
 from embedkit.cache import EmbeddingSet
 from embedkit.encoders import TextTower
 from embedkit.errors import EmbedkitError, unknown_name
-from embedkit.probing import Settings, make_plan
+from embedkit.probing import Settings, ledger_of, make_plan
 from embedkit.probing.learning_curve import amounts_of
 from embedkit.probing.plan import Plan
 from embedkit.text.classes import ClassTexts, embed_classes
@@ -99,6 +99,7 @@ def few_shot(
             "settings": settings.to_dict(),
             "version": __version__,
         },
+        failed=ledger_of(train, test),
         notes=[*plan.notes, *(notes_on(texts) if texts else []), *([_met(train.name)] if met == train.name else [])],
     )
 

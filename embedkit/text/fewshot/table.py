@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedkit.cache.whole import whole_file
-from embedkit.errors import EmbedkitError
+from embedkit.cache.whole import saved
 from embedkit.probing import Evidence, Settings
 from embedkit.probing.learning_curve import Amount, over_draws
 from embedkit.probing.measures.bootstrap import replicates_of
@@ -29,7 +28,8 @@ class FewShotResult:
         points: of each method and amount: ``method``, ``kind``, ``amount``, ``n_train`` and ``n_val`` (means over
             draws), ``auc`` (mean over draws, an interval), ``deviation`` of the draws, ``each``, ``difference`` (to the
             linear probe on the same draws and resamples, an interval; None without one), ``chosen`` of each draw.
-        protocol: all that is needed to repeat the run. notes: sentences a reader must know.
+        protocol: all that is needed to repeat the run. failed: the images that could not be embedded: path, reason and
+            message of each. notes: sentences a reader must know.
     """
 
     data: str
@@ -42,6 +42,7 @@ class FewShotResult:
     n_groups: int
     points: list[dict[str, Any]]
     protocol: dict[str, Any]
+    failed: list[dict[str, Any]]
     notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,13 +63,8 @@ class FewShotResult:
             EmbedkitError: the file can't be written.
         """
         text = json.dumps({"embedkit": "few-shot", **self.to_dict()}, ensure_ascii=False, allow_nan=False, indent=1)
-        try:
-            with whole_file(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise EmbedkitError(
-                f"the table can't be written to {path} ({error.strerror}): free some space, or choose another folder"
-            ) from error
+        with saved("the table", path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 @dataclass(frozen=True)
