@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from embedkit.datasets.contents import Contents
+from embedkit.datasets.contents import Contents, without_empty
 from embedkit.datasets.splits import SPLITS
 from embedkit.errors import EmbedkitError
 from embedkit.images import ImageError, columns
@@ -33,9 +33,7 @@ def from_tables(place: Path, files: list[tuple[str, str]]) -> Contents:
     table = pd.concat(parts, ignore_index=True)
     if not len(table):
         raise EmbedkitError(f"the {len(files)} files of {place} hold no rows.")
-    for name in ("split", "group"):
-        if name in table and not table[name].notna().any():
-            table = table.drop(columns=name)
+    table = without_empty(table, "split", "group")
     if "group" in table:
         facts["group"] = "the column group of the table"
     ordered = dict(sorted(targets.items(), key=lambda item: item[0] not in ("label", "labels")))

@@ -25,4 +25,9 @@ class Contents:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def without_empty(table: "pd.DataFrame", *names: str) -> "pd.DataFrame":
+    """Return a table without those of these columns that hold nothing."""
+    return table.drop(columns=[name for name in names if name in table and not table[name].notna().any()])
+
+
 Reader = Callable[[DatasetCard, Path], Contents]

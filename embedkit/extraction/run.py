@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ def extract_all(
             locks.enter_context(store.lock())
             targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
         with measured() as meter:
-            _embed(targets, addresses, _workers(workers), batch, progress, merge_only)
+            _Pass(addresses, _workers(workers), batch, progress, merge_only).embed(targets)
         whole = sum(target.seconds for target in targets)
         for target in targets:
             if part is None:
@@ -132,69 +132,66 @@ def _workers(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if asked is None else asked
 
 
-def _embed(
-    targets: Sequence[Target],
-    addresses: Sequence[str],
-    workers: int,
-    batch: int | None,
-    progress: Progress,
-    merge_only: bool,
-) -> None:
-    """Embed what has no vector; images that the same encoders need are decoded once for all of them."""
-    needed_by: dict[int, list[Target]] = defaultdict(list)
-    for target in targets:
-        if pending := target.pending:
-            target.begin(batch)
-        for row in pending:
-            needed_by[row].append(target)
-    if not needed_by:
-        return
-    phases: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for row in sorted(needed_by):
-        phases[tuple(map(id, needed_by[row]))].append(row)
-    busy = [target for target in targets if target.embedder]
-    progress.start(f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}", len(needed_by))
-    try:
-        for rows in phases.values():
-            _embed_rows(rows, needed_by[rows[0]], addresses, workers, batch, progress, merge_only)
-        for target in busy:
-            target.finish()
-    except KeyboardInterrupt as error:
-        done = sum(target.keep() for target in busy)
-        raise Interrupted(
-            f"stopped. The {done} embeddings made until now are kept: run the same command again to go on"
-        ) from error
-    finally:
-        progress.stop()
-        # After an error what is encoded is kept too; where the error is a full disk, it can't be.
-        with suppress(CacheError):
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over the images of a set, for all encoders that need them; parameters as in `extract_all`."""
+
+    addresses: Sequence[str]
+    workers: int
+    batch: int | None
+    progress: Progress
+    merge_only: bool
+
+    def embed(self, targets: Sequence[Target]) -> None:
+        """Embed what has no vector; images that the same encoders need are decoded once for all of them."""
+        needed_by: dict[int, list[Target]] = defaultdict(list)
+        for target in targets:
+            if pending := target.pending:
+                target.begin(self.batch)
+            for row in pending:
+                needed_by[row].append(target)
+        if not needed_by:
+            return
+        phases: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for row in sorted(needed_by):
+            phases[tuple(map(id, needed_by[row]))].append(row)
+        busy = [target for target in targets if target.embedder]
+        what = f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}"
+        self.progress.start(what, len(needed_by))
+        try:
+            for rows in phases.values():
+                self._embed_rows(rows, needed_by[rows[0]])
             for target in busy:
-                target.keep()
+                target.finish()
+        except KeyboardInterrupt as error:
+            done = sum(target.keep() for target in busy)
+            raise Interrupted(
+                f"stopped. The {done} embeddings made until now are kept: run the same command again to go on"
+            ) from error
+        finally:
+            self.progress.stop()
+            # After an error what is encoded is kept too; where the error is a full disk, it can't be.
+            with suppress(CacheError):
+                for target in busy:
+                    target.keep()
 
-
-def _embed_rows(
-    rows: Sequence[int],
-    targets: Sequence[Target],
-    addresses: Sequence[str],
-    workers: int,
-    batch: int | None,
-    progress: Progress,
-    merge_only: bool,
-) -> None:
-    ways = list(dict.fromkeys(target.job.preprocessing for target in targets))
-    stretches = decoded(rows, [addresses[row] for row in rows], ways, workers=workers, batch=batch or _STRETCH)
-    try:
-        for stretch in stretches:
-            if merge_only and stretch.rows:
-                raise EmbedkitError(
-                    f"{addresses[stretch.rows[0]]} and perhaps others have no embedding by {targets[0].job.encoder} "
-                    "yet: run extract with the --shard that is missing, or without --shard to embed the rest here"
-                )
-            for target in targets:
-                target.take(stretch, stretch.pixels[ways.index(target.job.preprocessing)])
-            progress.advance(len(stretch.rows) + len(stretch.failures))
-    finally:
-        stretches.close()
+    def _embed_rows(self, rows: Sequence[int], targets: Sequence[Target]) -> None:
+        ways = list(dict.fromkeys(target.job.preprocessing for target in targets))
+        addresses = [self.addresses[row] for row in rows]
+        stretches = decoded(rows, addresses, ways, workers=self.workers, batch=self.batch or _STRETCH)
+        try:
+            for stretch in stretches:
+                if self.merge_only and stretch.rows:
+                    raise EmbedkitError(
+                        f"{self.addresses[stretch.rows[0]]} and perhaps others have no embedding by "
+                        f"{targets[0].job.encoder} yet: run extract with the --shard that is missing, or without "
+                        "--shard to embed the rest here"
+                    )
+                for target in targets:
+                    target.take(stretch, stretch.pixels[ways.index(target.job.preprocessing)])
+                self.progress.advance(len(stretch.rows) + len(stretch.failures))
+        finally:
+            stretches.close()
 
 
 def _up_to_date(

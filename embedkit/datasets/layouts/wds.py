@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from embedkit.datasets.card import DatasetCard
-from embedkit.datasets.contents import Contents
+from embedkit.datasets.contents import Contents, without_empty
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.sharded import require_all, split_of
 from embedkit.datasets.unpacking import refuse_outside
@@ -69,9 +69,7 @@ def read_wds(place: Path) -> Contents:
     table = pd.concat(tables, ignore_index=True)
     if not len(table):
         raise EmbedkitError(f"no images in the {len(shards)} shards of {place}: a sample is KEY.jpg and KEY.cls.")
-    for name in ("split", "label"):
-        if name in table and not table[name].notna().any():
-            table = table.drop(columns=name)
+    table = without_empty(table, "split", "label")
     facts = {name: count for name, count in counted.items() if count}
     if nested:
         facts["columns_left_out"] = sorted(nested)
