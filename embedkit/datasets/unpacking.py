@@ -1,10 +1,12 @@
 """Unpacking an archive of a set: whole or not at all, and never outside its folder."""
 
+import gzip
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from embedkit.errors import EmbedkitError
@@ -19,13 +21,32 @@ def unpack(archive: Path, folder: Path) -> int:
         How many files it had.
 
     Raises:
-        EmbedkitError: it is no archive, damaged, or has members that would leave the folder; nothing is unpacked.
+        EmbedkitError: it is no archive, damaged, or has members that would leave the folder, or the disk is full or
+            closed; nothing is unpacked.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not archive.is_file():
+        raise EmbedkitError(f"there is no file {archive}: give the archive that you downloaded")
+    with _writing(folder, archive):
+        folder.mkdir(parents=True, exist_ok=True)
+        return _unpack(archive, folder)
+
+
+@contextmanager
+def _writing(folder: Path, archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EmbedkitError(
+            f"{archive} can't be unpacked into {folder} ({error.strerror or error}): free some space, or mend its "
+            "permissions. Nothing of it was unpacked."
+        ) from error
+
+
+def _unpack(archive: Path, folder: Path) -> int:
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
         try:
             _extract(archive, Path(name))
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError) as error:
             raise EmbedkitError(f"{archive} can't be unpacked ({_first_line(error)}): download it again.") from error
         files = [path for path in sorted(Path(name).rglob("*")) if path.is_file()]
         for path in files:

@@ -160,3 +160,21 @@ def test_nothing_to_do_is_said_without_a_heavy_import(data_root: Path, weights_r
     said, imported = done.stdout.splitlines()
     assert "169 images, nothing to do, all 169 had their embedding, 0 failed" in said
     assert imported == ""
+
+
+@pytest.mark.parametrize("verb", ["extract", "probe"])
+def test_pseudonymise_leaves_no_name_of_a_patient_or_a_file(
+    verb: str, embedkit: Run, tiny_model: str, images: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (verb, "--model", tiny_model, "--data", f"folder:{images}", "--pseudonymise", "--json")
+    refused = embedkit(*words)
+    assert refused.status == 2
+    assert "EMBEDKIT_SALT" in refused.err
+    monkeypatch.setenv("EMBEDKIT_SALT", "0123456789abcdef0123456789abcdef")
+    done = embedkit(*words)
+    assert done.status == 0, done.err
+    written = [path for folder in ("cache", "results") for path in (place / folder).rglob("*") if path.is_file()]
+    assert written
+    for path in written:
+        assert b"red-p0" not in path.read_bytes() + path.name.encode()
+    assert "red-p0" not in done.out

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -62,3 +64,31 @@ def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "page.zip").write_text("<html>please log in</html>")
     with pytest.raises(EmbedkitError, match="can't be unpacked"):
         unpack(tmp_path / "page.zip", tmp_path / "data")
+
+
+def test_a_disk_that_fills_up_is_not_the_archives_fault_and_leaves_nothing(tmp_path: Path) -> None:
+    zipped(tmp_path / "set.zip", {"small.txt": "a", "large.txt": "b" * 400_000})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/mine.txt").write_text("mine")
+    script = f"""
+import resource, signal
+from pathlib import Path
+from embedkit.datasets.unpacking import unpack
+from embedkit.errors import EmbedkitError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    unpack(Path({str(tmp_path / "set.zip")!r}), Path({str(tmp_path / "data")!r}))
+except EmbedkitError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "free some space" in done.stdout
+    assert "download it again" not in done.stdout
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mine.txt"]
+
+
+def test_an_archive_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EmbedkitError, match="there is no file .*absent.zip"):
+        unpack(tmp_path / "absent.zip", tmp_path / "data")
+    assert not (tmp_path / "data").exists()

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,18 @@ def test_a_catalog_row_is_all_that_a_set_of_class_folders_needs(
     found = datasets.open_dataset("chest-xray", tmp_path)
     assert found.table["split"].tolist() == ["test", "train"]
     assert found.facts["licence"] == "CC BY 4.0"
+
+
+def test_a_million_files_would_take_no_more_than_half_a_gigabyte(tmp_path: Path) -> None:
+    peaks = []
+    for count in (2_000, 8_000):
+        folder = tmp_path / str(count)
+        for number in range(count):
+            patient = folder / f"class{number % 4}" / f"patient{number // 40}"
+            patient.mkdir(parents=True, exist_ok=True)
+            (patient / f"image{number:07d}.png").touch()
+        tracemalloc.start()
+        assert len(datasets.open_dataset(f"folder:{folder}").table) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 6_000 < 500
