@@ -89,6 +89,6 @@ except EmbedkitError as error:
 
 
 def test_an_archive_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(EmbedkitError, match="there is no file .*absent.zip"):
+    with pytest.raises(EmbedkitError, match=r"there is no file .*absent\.zip"):
         unpack(tmp_path / "absent.zip", tmp_path / "data")
     assert not (tmp_path / "data").exists()
