@@ -34,6 +34,7 @@ def extract(
     weights: Path | str | None = None,
     precision: str | None = None,
     device: str | None = None,
+    engine: str | None = None,
     workers: int | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
@@ -46,7 +47,10 @@ def extract(
         cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
             of them.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it.
-        device: ``cpu`` or ``cuda``. workers: decoding processes. batch: images per forward pass.
+        device: ``cpu`` or ``cuda``.
+        engine: what computes the encoder: ``torch``, ``compile``, ``openvino`` or ``onnx``; by default the fastest
+            of them on this machine.
+        workers: decoding processes. batch: images per forward pass.
         progress: told of every step.
 
     Returns:
@@ -55,7 +59,7 @@ def extract(
     Raises:
         EmbedkitError: unknown names, missing files or weights, no readable image, a full disk.
     """
-    job = job_for(model, weights=weights, precision=precision, device=device)
+    job = job_for(model, weights=weights, precision=precision, device=device, engine=engine)
     dataset = datasets.open_dataset(data, _path(root))
     report = run_extraction(dataset, job, cache_folder(cache), workers=workers, batch=batch, progress=progress)
     return caches.read(report.path)
@@ -67,6 +71,7 @@ def job_for(
     weights: Path | str | None = None,
     precision: str | None = None,
     device: str | None = None,
+    engine: str | None = None,
     fetch: bool = True,
 ) -> Job:
     """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
@@ -77,7 +82,8 @@ def job_for(
     given = _path(weights)
     folder = given if given is not None and given.is_dir() else None
     file = None if folder else given
-    return prepare(model, weights=file, weights_folder=folder, precision=precision, device=device, fetch=fetch)
+    where: dict[str, Any] = {"device": device, "engine": engine}
+    return prepare(model, weights=file, weights_folder=folder, precision=precision, fetch=fetch, **where)
 
 
 def bring_up_to_date(

@@ -22,6 +22,13 @@ def _folder(variable: str, default: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # What was measured of engines on this machine must not decide how a test runs, in this process or in its children.
+    os.environ["EMBEDKIT_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ.pop("EMBEDKIT_ENGINE", None)
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The real data sets, in the layouts in which they are published."""

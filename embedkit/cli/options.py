@@ -46,6 +46,13 @@ Precision = Annotated[
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda [default: cuda where there is one].")]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Decoding processes [default: one per core].")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per forward pass.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="auto, torch, compile, openvino or onnx [default: $EMBEDKIT_ENGINE, then auto: what is fastest here].",
+    ),
+]
 Shard = Annotated[
     str | None,
     typer.Option("--shard", help="3/8 embeds the third of eight parts of the set; `embedkit cache merge` joins them."),

@@ -13,6 +13,7 @@ from embedkit.encoders.card import EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
 from embedkit.encoders.encoder import Encoder, OutOfMemory, load_encoder
+from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.resolve import resolve
@@ -32,6 +33,7 @@ __all__ = [
     "Encoder",
     "EncoderCard",
     "Fit",
+    "Occasion",
     "OutOfMemory",
     "Preprocessing",
     "SentenceCard",

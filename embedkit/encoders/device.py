@@ -1,6 +1,7 @@
 """Where an encoder runs by default, and in which precision."""
 
 import ctypes
+import platform
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -40,13 +41,23 @@ def default_precision(card: EncoderCard | None = None) -> str:
     return "bf16" if capability >= AMPERE else "fp32"
 
 
+def cpu_name() -> str:
+    """Return what the processor calls itself and the matrix instructions that it has, which decide its speed."""
+    found = re.search(r"^(?:model name|CPU part)\s*:(.*)$", _cpu_info(), re.MULTILINE)
+    name = found.group(1).strip() if found else platform.machine()
+    return " ".join([name, *sorted(flag for flag in _cpu_flags() if re.match("amx|avx512|bf16|i8mm", flag))])
+
+
 def _cpu_flags() -> set[str]:
-    try:
-        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return set()
-    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", _cpu_info(), re.MULTILINE)
     return set(found.group(1).split()) if found else set()
+
+
+def _cpu_info() -> str:
+    try:
+        return CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _gpu_capability() -> int | None:

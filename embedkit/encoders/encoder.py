@@ -1,12 +1,14 @@
 """Encoder: a batch of images in, one vector per image out."""
 
+from functools import partial
 from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.encoders.backends import Run
-from embedkit.encoders.card import EncoderCard
+from embedkit.encoders import engines
+from embedkit.encoders.card import EncoderCard, configuration
+from embedkit.encoders.engines.fastest import Contest, Occasion
 from embedkit.encoders.weights import Weights
 from embedkit.errors import EmbedkitError
 
@@ -28,12 +30,15 @@ class Encoder:
         card: what it is.
         shape: height, width and channels of the images that it takes.
         dim: numbers in an embedding.
+        engine: what computes it.
+        streams: how many threads should call `encode` at once for the hardware to be busy.
     """
 
-    def __init__(self, card: EncoderCard, run: Run) -> None:
+    def __init__(self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT) -> None:
         self.card = card
         self.shape = card.preprocessing.shape
-        self._run = run
+        self.engine, self.streams = engine, running.streams
+        self._run = running.run
         self.dim = card.dim if card.dim is not None else self._measure()
 
     def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -79,7 +84,14 @@ class Encoder:
         return int(shape[1])
 
 
-def load_encoder(card: EncoderCard, weights: Weights, precision: str, device: str) -> Encoder:
+def load_encoder(
+    card: EncoderCard,
+    weights: Weights,
+    precision: str,
+    device: str,
+    engine: str = engines.AUTO,
+    occasion: Occasion | None = None,
+) -> Encoder:
     """Build the model of a card and load its weights.
 
     Args:
@@ -87,20 +99,31 @@ def load_encoder(card: EncoderCard, weights: Weights, precision: str, device: st
         weights: from `find_weights`.
         precision: ``fp32`` or ``bf16``, in which the whole model computes; vectors are float32 either way.
         device: ``cpu``, ``cuda`` or another that torch knows.
+        engine: what computes it: ``torch``, ``compile``, ``openvino`` or ``onnx``; or ``auto``, the fastest of them on
+            this machine.
+        occasion: what ``auto`` tries engines on; without one it is torch.
 
     Raises:
-        EmbedkitError: the file is not safe to read or does not fit, or the device or precision is not available.
+        EmbedkitError: the file is not safe to read or does not fit, or the device, precision or engine is not
+            available.
     """
     if precision not in PRECISIONS:
         raise EmbedkitError(f"unknown precision '{precision}': use {' or '.join(PRECISIONS)}")
+    engines.check_engine(engine)
     # A file named NAME.onnx stands in for a model of the catalog, with the preprocessing of its row.
     if card.backend == "onnx" or weights.path.suffix == ".onnx":
         from embedkit.encoders.backends import onnx
 
-        return Encoder(card, onnx.runner(card, weights.path, precision, device))
-    from embedkit.encoders.backends import torch_runner
+        if engine not in (engines.AUTO, "onnx"):
+            raise EmbedkitError(f"{weights.path} is an ONNX graph, which only the engine onnx runs, not {engine}")
+        return Encoder(card, engines.Running(onnx.runner(card, weights.path, precision, device)), "onnx")
+    from embedkit.encoders.engines.eager import check_device
 
-    torch_runner.check_device(device)
-    backend = import_module(f"embedkit.encoders.backends.{card.backend}")
-    model = backend.build(card, weights.path)
-    return Encoder(card, torch_runner.runner(model, card.preprocessing, precision, device))
+    check_device(device)
+    build = partial(import_module(f"embedkit.encoders.backends.{card.backend}").build, card, weights.path)
+    if engine == engines.AUTO and occasion is not None:
+        known = configuration(card, "", precision)
+        name, running = Contest(card.name, known, build, card.preprocessing, precision, device).fastest(occasion)
+        return Encoder(card, running, name)
+    name = engines.DEFAULT if engine == engines.AUTO else engine
+    return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name)

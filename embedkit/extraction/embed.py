@@ -1,78 +1,115 @@
-"""Pixels to vectors to shards: batches of one size, whatever stretches come in."""
+"""Pixels to vectors to shards: batches of one size, whatever stretches come in, while the next ones are decoded."""
 
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedkit.cache import Store
 from embedkit.cache.shards import Rows
-from embedkit.encoders import Encoder, OutOfMemory
+from embedkit.encoders import Encoder, Occasion, OutOfMemory
 from embedkit.extraction.job import Job
 
 SHARD_ROWS = 256
 
+Image = tuple[str, NDArray[np.uint8]]
+Encoded = tuple[NDArray[np.float32], float]
+"""Vectors, and the seconds that they took."""
+
 
 @dataclass
 class Embedder:
-    """Fills batches, encodes them and commits shards of their vectors.
+    """Fills batches, encodes them in threads beside this one and commits shards of their vectors, in order.
 
     Attributes:
         job: makes the encoder when the first batch is full. store: takes the shards. batch: images in a batch.
-        note: told when the batch had to be halved.
+        images: how many are to come in all, at most. note: told when the batch had to be halved, and of the engine.
         shards: what was committed. not_finite: digests of images whose vector has NaN or infinite values.
-        seconds: spent in the encoder.
+        seconds: spent in the encoder, summed over its threads.
     """
 
     job: Job
     store: Store
     batch: int
+    images: int
     note: Callable[[str], None]
     encoder: Encoder | None = None
-    waiting: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    waiting: list[Image] = field(default_factory=list)
+    flying: deque[tuple[list[Image], Future[Encoded]]] = field(default_factory=deque)
     done: list[tuple[str, np.ndarray]] = field(default_factory=list)
     shards: list[Rows] = field(default_factory=list)
     not_finite: set[str] = field(default_factory=set)
     seconds: float = 0.0
+    _threads: ThreadPoolExecutor | None = None
 
-    def add(self, digest: str, pixels: np.ndarray) -> None:
+    def add(self, digest: str, pixels: NDArray[np.uint8]) -> None:
         """Take an image of shape (size, size, 3) uint8; encode when a batch is full."""
         self.waiting.append((digest, pixels))
         while len(self.waiting) >= self.batch:
-            self._encode()
+            self._launch()
 
-    def _encode(self) -> None:
-        begun = time.perf_counter()
-        if self.encoder is None:
-            self.encoder = self.job.load()
-        digests, pixels = zip(*self.waiting[: self.batch], strict=True)
+    def _launch(self) -> None:
+        """Hand the next batch to a thread; where each has one to do and one to go on with, wait for the oldest."""
+        images = self.waiting[: self.batch]
+        if self._threads is None:
+            begun = time.perf_counter()
+            self.encoder = self.job.load(Occasion(self._filled(images), self.images, self.note))
+            self._threads = ThreadPoolExecutor(self.encoder.streams, thread_name_prefix="encoder")
+            self.seconds += time.perf_counter() - begun
+        del self.waiting[: self.batch]
+        self.flying.append((images, self._threads.submit(self._encode, self._filled(images))))
+        assert self.encoder is not None
+        while len(self.flying) > self.encoder.streams + 1:
+            self._land()
+
+    def _filled(self, images: list[Image]) -> NDArray[np.uint8]:
         # Always the same batch shape: kernels choose their order of summation by it, and a vector must not
         # depend on how many images happened to be left.
-        full = np.zeros((self.batch, *pixels[0].shape), np.uint8)
-        full[: len(pixels)] = pixels
+        full = np.zeros((self.batch, *images[0][1].shape), np.uint8)
+        for place, (_, pixels) in zip(full, images, strict=False):
+            place[:] = pixels
+        return full
+
+    def _encode(self, full: NDArray[np.uint8]) -> Encoded:
+        assert self.encoder is not None
+        begun = time.perf_counter()
+        return self.encoder.encode(full), time.perf_counter() - begun
+
+    def _land(self) -> None:
+        """Take the vectors of the oldest batch in flight."""
+        images, future = self.flying[0]
         try:
-            with np.errstate(over="ignore"):
-                X = self.encoder.encode(full)[: len(pixels)].astype(self.job.dtype)
+            vectors, seconds = future.result()
         except OutOfMemory as error:
             self._halve(error)
             return
-        finally:
-            self.seconds += time.perf_counter() - begun
-        for digest, vector in zip(digests, X, strict=True):
+        self.flying.popleft()
+        self.seconds += seconds
+        with np.errstate(over="ignore"):
+            X = vectors[: len(images)].astype(self.job.dtype)
+        for (digest, _), vector in zip(images, X, strict=True):
             if np.isfinite(vector).all():
                 self.done.append((digest, vector))
             else:
                 self.not_finite.add(digest)
-        del self.waiting[: self.batch]
         if len(self.done) >= SHARD_ROWS:
             self.commit()
 
     def _halve(self, error: OutOfMemory) -> None:
+        """Take back what is in flight, to go on with smaller batches."""
         if self.batch == 1:
             raise error
         self.batch //= 2
         self.note(f"{self.job.encoder}: not enough memory, so {self.batch} images at a time from here on")
+        flown = [image for images, _ in self.flying for image in images]
+        for _, future in self.flying:
+            future.exception()
+        self.flying.clear()
+        self.waiting[:0] = flown
 
     def commit(self) -> None:
         """Write what is encoded as a shard."""
@@ -83,6 +120,17 @@ class Embedder:
 
     def finish(self) -> None:
         """Encode and commit the rest."""
-        while self.waiting:
-            self._encode()
+        while self.waiting or self.flying:
+            if self.waiting:
+                self._launch()
+            else:
+                self._land()
+        self.commit()
+
+    def stop(self) -> None:
+        """Commit what is encoded or being encoded, and let go of the threads; what only waits is left."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        while self.flying and not (self.flying[0][1].cancelled() or self.flying[0][1].exception()):
+            self._land()
         self.commit()

@@ -1,6 +1,7 @@
 """A job: one data set and one encoder, with the key of what will come of them, known without loading a model."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from embedkit._version import __version__
 from embedkit.cache import Store, cache_key
 from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
+from embedkit.encoders import engines
 
 
 def _uncounted(_encoder: encoders.Encoder) -> None:
@@ -29,7 +31,7 @@ class Job:
         preprocessing: what is done to the pixels of an image before they are batched.
         dtype: in which its vectors are stored.
         device: where it runs, decided only then: asking for a GPU imports torch.
-        load: builds the encoder; called only when there is something to embed.
+        load: builds the encoder for an occasion; called only when there is something to embed.
         multiply_adds: counts those of one image; None where the encoder can't be seen into.
     """
 
@@ -38,7 +40,7 @@ class Job:
     preprocessing: encoders.Preprocessing
     dtype: np.dtype[Any]
     device: Callable[[], str]
-    load: Callable[[], encoders.Encoder]
+    load: Callable[[encoders.Occasion], encoders.Encoder]
     multiply_adds: Callable[[encoders.Encoder], int | None] = _uncounted
 
     @property
@@ -69,6 +71,7 @@ def prepare(
     weights_folder: Path | None = None,
     precision: str | None = None,
     device: str | None = None,
+    engine: str | None = None,
     fetch: bool = True,
 ) -> Job:
     """Find the encoder and its weights and say what the key of its vectors is, without importing torch.
@@ -77,17 +80,30 @@ def prepare(
         model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
         weights: the file to take. weights_folder: where to look first, else ``EMBEDKIT_WEIGHTS``.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it.
-        device: ``cpu`` or ``cuda``. fetch: whether a hub may be asked.
+        device: ``cpu`` or ``cuda``.
+        engine: what computes it, ``auto`` or one of `embedkit.encoders.engines.MODULES`; by default
+            ``EMBEDKIT_ENGINE``, then auto.
+        fetch: whether a hub may be asked.
 
     Raises:
-        EmbedkitError: unknown model, or its weights can't be found.
+        EmbedkitError: unknown model or engine, or its weights can't be found.
     """
+    driven = engine or os.environ.get("EMBEDKIT_ENGINE") or engines.AUTO
+    engines.check_engine(driven)
     card = encoders.resolve(model)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     chosen = precision or encoders.default_precision(card)
 
     def where() -> str:
         return device or encoders.default_device()
+
+    def multiply_adds(encoder: encoders.Encoder) -> int | None:
+        if found.path.suffix == ".onnx":
+            return None
+        # Only what torch does can be counted.
+        plain = encoder if encoder.engine == engines.DEFAULT else encoders.load_encoder(card, found, "fp32", "cpu")
+        one = np.zeros((1, *encoder.shape), np.uint8)
+        return count_multiply_adds(lambda: plain.encode(one))
 
     configuration = {
         "encoder": encoders.configuration(card, encoders.weights_digest(found.path), chosen),
@@ -100,11 +116,6 @@ def prepare(
         preprocessing=card.preprocessing,
         dtype=np.dtype(np.float16 if chosen == "bf16" else np.float32),
         device=where,
-        load=lambda: encoders.load_encoder(card, found, chosen, where()),
-        multiply_adds=_uncounted if found.path.suffix == ".onnx" else _multiply_adds,
+        load=lambda occasion: encoders.load_encoder(card, found, chosen, where(), driven, occasion),
+        multiply_adds=multiply_adds,
     )
-
-
-def _multiply_adds(encoder: encoders.Encoder) -> int | None:
-    one = np.zeros((1, *encoder.shape), np.uint8)
-    return count_multiply_adds(lambda: encoder.encode(one))

@@ -1,4 +1,4 @@
-"""What embedding a set has cost, summed over runs, as the cache file says it."""
+"""What embedding a set has cost, summed over runs, and what computed it, as the cache file says it."""
 
 import json
 from collections.abc import Mapping
@@ -48,3 +48,15 @@ def with_cost(provenance: dict[str, Any], before: Mapping[str, Any] | None, now:
     known = None if before is None else embedding_cost(before)
     total = now if known is None else known + now
     return {**provenance, "cost": json.dumps(total.to_dict())} if total.images else provenance
+
+
+def with_engine(provenance: dict[str, Any], before: Mapping[str, Any] | None, engine: str) -> dict[str, Any]:
+    """Return a provenance that says which engines have computed its vectors, before and now.
+
+    Args:
+        before: the provenance of the file that is replaced, None where there is none.
+        engine: empty where nothing was computed now.
+    """
+    known = str((before or {}).get("engine", ""))
+    names = sorted({*known.split(", "), engine} - {""})
+    return {**provenance, "engine": ", ".join(names)} if names else provenance

@@ -22,6 +22,7 @@ class Report:
     Attributes:
         path: the cache file. total: images of the set. embedded: vectors computed now.
         reused: images whose vector existed. seconds: wall time.
+        engine: what has computed vectors now, empty if nothing.
         ledger: a row for each image that failed: ``id``, ``path``, ``reason``, ``message``.
     """
 
@@ -33,6 +34,7 @@ class Report:
     embedded: int
     reused: int
     seconds: float
+    engine: str = ""
     ledger: list[dict[Hashable, Any]] = field(default_factory=list)
 
     @property

@@ -75,7 +75,7 @@ def extract_all(
     stores = [job.store(cache, dataset.name, named) for job in jobs]
     reports: dict[Path, Report] = {}
 
-    def report(job: Job, store: Store, embedded: int, failed: "pd.DataFrame") -> None:
+    def report(job: Job, store: Store, embedded: int, failed: "pd.DataFrame", engine: str = "") -> None:
         reports[store.path] = Report(
             store.path,
             dataset.name,
@@ -85,6 +85,7 @@ def extract_all(
             embedded,
             max(0, len(table) - len(failed) - embedded),
             time.perf_counter() - begun,
+            engine,
             failed.to_dict("records"),
         )
 
@@ -118,7 +119,7 @@ def extract_all(
                 target.commit(meter.cost.part(target.seconds / whole if whole else 0.0))
             else:
                 target.note()
-            report(target.job, target.store, target.embedded, target.ledger())
+            report(target.job, target.store, target.embedded, target.ledger(), target.engine)
     return [reports[store.path] for store in stores]
 
 

@@ -13,7 +13,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded
 from embedkit.extraction.embed import Embedder
 from embedkit.extraction.job import Job
-from embedkit.extraction.ledger import Embedded, with_cost
+from embedkit.extraction.ledger import Embedded, with_cost, with_engine
 from embedkit.extraction.plan import hash_rest, remembered_digests, stamps_of
 from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress
@@ -88,7 +88,7 @@ class Target:
     def begin(self, asked: int | None) -> None:
         """Make ready to take images; ``asked`` is the size of a batch, by default that of the device."""
         batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
-        self.embedder = Embedder(self.job, self.store, batch, self.progress.note)
+        self.embedder = Embedder(self.job, self.store, batch, len(self.pending), self.progress.note)
 
     def take(self, stretch: Decoded, pixels: np.ndarray) -> None:
         """Embed a stretch of decoded images, pixels as this encoder wants them, and note those that failed."""
@@ -114,15 +114,21 @@ class Target:
                 )
 
     def keep(self) -> int:
-        """Write what is encoded as a shard; return how many vectors this run has written."""
+        """Stop, with what is encoded written as a shard; return how many vectors this run has written."""
         assert self.embedder is not None
-        self.embedder.commit()
+        self.embedder.stop()
         return sum(len(shard.digests) for shard in self.embedder.shards)
 
     @property
     def embedded(self) -> int:
         """How many vectors were computed."""
         return len(self._queued - self.embedder.not_finite) if self.embedder else 0
+
+    @property
+    def engine(self) -> str:
+        """What has computed vectors in this run, empty if nothing did."""
+        encoder = self.embedder.encoder if self.embedder else None
+        return encoder.engine if encoder else ""
 
     @property
     def seconds(self) -> float:
@@ -176,7 +182,8 @@ class Target:
                 f"none of the {len(self.table)} images of {self.dataset.name} could be read. The first: {first}"
             )
         before = self.current.provenance if self.current else None
-        provenance = with_cost(self.job.provenance(self.dataset), before, self._spent(cost))
+        provenance = with_engine(self.job.provenance(self.dataset), before, self.engine)
+        provenance = with_cost(provenance, before, self._spent(cost))
         if not self._says_the_same(table, failed, provenance):
             for warning in warnings_of(self.dataset):
                 self.progress.note(warning)

@@ -149,7 +149,7 @@ HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "loky", "joblib", "
 
 def test_nothing_to_do_is_said_without_a_heavy_import(data_root: Path, weights_root: Path, place: Path) -> None:
     job = api.job_for("vit-ti16", weights=weights_root, precision="fp32")
-    job = replace(job, load=FakeEncoder, multiply_adds=lambda _: None)
+    job = replace(job, load=lambda _: FakeEncoder(), multiply_adds=lambda _: None)
     first = extract_named("hei-med", job, place / "cache", root=data_root)
     assert (first.embedded, first.ledger) == (169, [])
     words = ["extract", "--model", "vit-ti16", "--data", "hei-med", "--precision", "fp32"]
@@ -178,3 +178,36 @@ def test_pseudonymise_leaves_no_name_of_a_patient_or_a_file(
     for path in written:
         assert b"red-p0" not in path.read_bytes() + path.name.encode()
     assert "red-p0" not in done.out
+
+
+def test_an_engine_is_chosen_told_and_no_part_of_the_key(embedkit: Run, images: Path, tiny_checkpoint: Path) -> None:
+    words = ("extract", "-m", "timm:test_vit", "--weights", tiny_checkpoint, "-d", f"folder:{images}")
+    words = (*words, "--precision", "fp32", "--workers", 0)
+    done = embedkit(*words, "--engine", "openvino", "--json")
+    assert done.status == 0, done.err
+    assert done.results[0]["engine"] == "openvino"
+    assert read(Path(done.results[0]["path"])).provenance["engine"] == "openvino"
+    assert "nothing to do" in embedkit(*words, "--engine", "torch").out
+    plain = embedkit(*words, "--engine", "torch", "--cache", "other")
+    assert "images/s, torch)" in plain.out
+    [other] = Path("other").rglob("*.h5ad")
+    assert other.name == Path(done.results[0]["path"]).name
+    found = read(Path(done.results[0]["path"]))
+    np.testing.assert_allclose(read(other).X, found.X, rtol=1e-3, atol=1e-4)
+
+
+def test_an_engine_that_cannot_be_is_refused(
+    embedkit: Run, images: Path, tiny_model: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("extract", "-d", f"folder:{images}", "--precision", "fp32")
+    done = embedkit(*words, "-m", tiny_model, "--engine", "tensorrt")
+    assert (done.status, done.out) == (2, "")
+    assert "unknown engine 'tensorrt': choose auto, torch, compile, openvino, onnx" in done.err
+    monkeypatch.setenv("EMBEDKIT_ENGINE", "openvino")
+    done = embedkit(*words, "-m", tiny_model)
+    assert done.status == 2
+    assert "is an ONNX graph, which only the engine onnx runs, not openvino" in done.err
+    monkeypatch.setenv("EMBEDKIT_ENGINE", "onnx")
+    done = embedkit(*words[:-1], "bf16", "-m", "timm:test_vit", "--weights", tiny_checkpoint)
+    assert done.status == 2
+    assert "the engine onnx lacks bf16" in done.err

@@ -48,7 +48,7 @@ def test_every_encoder_of_the_issue_is_there():
 def test_dimension_and_parameters_are_those_of_the_model(name):
     import torch
 
-    from embedkit.encoders.backends.torch_runner import _cast
+    from embedkit.encoders.engines.prepared import _cast
 
     card, model = CARDS[name], meta_model(name)
     assert sum(p.numel() for p in model.parameters()) == card.parameters

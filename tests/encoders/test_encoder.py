@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from embedkit import encoders
+from embedkit.encoders.engines import Running
 from embedkit.errors import EmbedkitError
 from tests.encoders.conftest import cosine
 
@@ -200,6 +201,6 @@ def test_too_large_a_batch_is_told_from_other_errors(error):
     def run(batch):
         raise error
 
-    encoder = encoders.Encoder(encoders.resolve("resnet50-v1"), run)
+    encoder = encoders.Encoder(encoders.resolve("resnet50-v1"), Running(run))
     with pytest.raises(type(error) if "shapes" in str(error) else encoders.OutOfMemory, match=r"shapes|batch of 2"):
         encoder.encode(np.zeros((2, *encoder.shape), np.uint8))

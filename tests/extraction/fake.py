@@ -26,6 +26,8 @@ class FakeEncoder:
     batches: list[int] = field(default_factory=list)
     pause: float = 0.0
     dim: int = 6
+    engine: str = "torch"
+    streams: int = 1
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         self.batches.append(len(batch))
@@ -42,7 +44,7 @@ def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configurat
         PREPROCESSING,
         np.dtype(dtype),
         lambda: "cpu",
-        lambda: made,
+        lambda _: made,
     )
 
 

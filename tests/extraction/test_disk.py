@@ -47,7 +47,7 @@ call("mount", "-t", "tmpfs", "-o", "size=2m", "none")
 whole = read(run(folder, Path(sys.argv[3])).path)
 for what in (fill, close):
     # During the first shard, after it, and before the merge.
-    for when in (1, 33, 38):
+    for when in (1, 36, 38):
         cache = place / f"{what.__name__}{when}"
         encoder = Sabotage()
         encoder.what, encoder.when = what, when

@@ -13,7 +13,7 @@ from embedkit.encoders.onnx_file import external_files
 from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
-    from embedkit.encoders.backends import Run
+    from embedkit.encoders.engines.running import Run
 
 DYNAMIC_SIZE = 224
 

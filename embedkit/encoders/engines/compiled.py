@@ -1,0 +1,42 @@
+"""torch.compile: operations fused into kernels that a C++ compiler (or Triton, on a GPU) makes for this model."""
+
+import logging
+import os
+import shutil
+from importlib.util import find_spec
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from embedkit.encoders.engines import eager
+from embedkit.encoders.engines.running import Running
+from embedkit.encoders.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def lacks(precision: str, device: str) -> str:
+    """Return what is missing here, empty if nothing is."""
+    if device.startswith("cuda"):
+        return "" if find_spec("triton") else "the package triton"
+    compilers = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
+    return "" if any(map(shutil.which, compilers)) else "a C++ compiler such as g++"
+
+
+def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> Running:
+    """Return the model, which is compiled when it sees its first batch: half a minute to minutes."""
+    import torch
+
+    # It warns of a CUDA toolkit without a GPU, which is no matter here.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    module = torch.compile(eager.prepared(model, preprocessing, precision, device), dynamic=False)
+    turn = Lock()
+
+    def compute(pixels: "torch.Tensor") -> "torch.Tensor":
+        # Two threads must not compile at once; on a GPU the lock is held only until the kernels are queued.
+        with turn:
+            vectors: torch.Tensor = module(pixels)
+            return vectors
+
+    return eager.by_torch(compute, device)

@@ -1,0 +1,69 @@
+"""Torch as it is, one operation after another: the engine that always works, and the reference of the others."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.encoders.engines.running import Running
+from embedkit.encoders.preprocess import Preprocessing
+from embedkit.errors import EmbedkitError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+# One batch is copied to a GPU while another is computed.
+_STREAMS_OF_A_GPU = 2
+
+
+def check_device(device: str) -> None:
+    """Raise EmbedkitError unless torch can compute on the device here."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).split("\n")[0]
+        raise EmbedkitError(f"cannot compute on the device '{device}' ({reason}): use cpu") from error
+
+
+def lacks(precision: str, device: str) -> str:
+    """Return what is missing here: nothing."""
+    return ""
+
+
+def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> Running:
+    """Return the model, ready to run batches on a device."""
+    return by_torch(prepared(model, preprocessing, precision, device), device)
+
+
+def prepared(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> "nn.Module":
+    """Return the model with the normalisation of pixels before it, in its precision, on its device."""
+    import torch
+
+    from embedkit.encoders.engines.prepared import Prepared
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return Prepared(model, preprocessing, dtype).to(device)
+
+
+def by_torch(compute: "Callable[[torch.Tensor], torch.Tensor]", device: str) -> Running:
+    """Return a function of torch that takes uint8 pixels (n, h, w, 3), ready to run batches."""
+    import torch
+
+    on_gpu = torch.device(device).type == "cuda"
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels: torch.Tensor = torch.from_numpy(np.require(batch, requirements=("C", "W")))
+        if on_gpu:
+            pixels = pixels.pin_memory()
+        # TF32 would make fp32 on a GPU a third precision, which the cache key does not know of.
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact if on_gpu else nullcontext():
+            vectors: NDArray[np.float32] = compute(pixels.to(device, non_blocking=True)).cpu().numpy()
+            return vectors
+
+    return Running(run, _STREAMS_OF_A_GPU if on_gpu else 1)

@@ -1,0 +1,144 @@
+"""The engine that is fastest for an encoder on this machine: tried once, on images of the set, and remembered."""
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.encoders import engines
+from embedkit.encoders.engines.memory import Trial, circumstances, memory_file, recall, remember
+from embedkit.encoders.engines.running import Running, reason_of
+from embedkit.encoders.preprocess import Preprocessing
+from embedkit.errors import EmbedkitError
+
+# Seconds that it takes to start an engine and to see how fast it is. A run that would not last twice as long is left
+# to what is known.
+_TAKES = {"openvino": 6.0, "onnx": 6.0, "compile": 60.0}
+_FEW = 256
+_SECONDS = 1.5
+_WORTH_LEAVING_TORCH = 1.05
+
+_LARGEST_DIFFERENCE = {"bf16": 1e-3, "fp32": 1e-5}
+"""Of 1 - cosine to torch in the same precision: no more than what bf16 itself is allowed."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What an encoder is built for.
+
+    Attributes:
+        sample: the first batch, (n, h, w, 3) uint8.
+        images: how many are to be embedded in all.
+        note: told of what was measured.
+    """
+
+    sample: NDArray[np.uint8]
+    images: int
+    note: Callable[[str], None]
+
+
+@dataclass
+class Contest:
+    """The engines of one encoder on one machine.
+
+    Attributes:
+        name: of the encoder. configuration: of the encoder, from `configuration`.
+        build: builds its model anew.
+        running: engines that are ready. wanted: the vectors of torch for the sample.
+    """
+
+    name: str
+    configuration: Mapping[str, Any]
+    build: engines.Build
+    preprocessing: Preprocessing
+    precision: str
+    device: str
+    running: dict[str, Running] = field(default_factory=dict)
+    wanted: NDArray[np.float32] | None = None
+
+    def fastest(self, occasion: Occasion) -> tuple[str, Running]:
+        """Return the name of the fastest engine that gives the vectors of torch, and the model running in it.
+
+        An engine is tried where nothing is remembered of it and the run is long enough to earn its start back.
+        """
+        where = circumstances(self.configuration, self.device, len(occasion.sample))
+        trials = recall(where)
+        if not trials and occasion.images < _FEW:
+            return engines.DEFAULT, self._start(engines.DEFAULT)
+        before = dict(trials)
+        # What is quickest to try comes first: what it shows may spare the rest.
+        for name in (engines.DEFAULT, *sorted(_TAKES, key=lambda name: _TAKES[name])):
+            if name not in trials and self._worth_it(name, trials, occasion.images):
+                trials[name] = self._try(name, occasion.sample)
+                best = self._best(trials)
+                self.running = {name: self.running[name] for name in (best,) if name in self.running}
+        best = self._best(trials)
+        if trials != before:
+            remember(where, trials)
+            occasion.note(self._account(best, trials))
+        return best, self._start(best)
+
+    def _start(self, name: str) -> Running:
+        if name not in self.running:
+            self.running[name] = engines.start(name, self.build, self.preprocessing, self.precision, self.device)
+        return self.running[name]
+
+    def _worth_it(self, name: str, trials: Mapping[str, Trial], images: int) -> bool:
+        if name == engines.DEFAULT:
+            return True
+        seconds = images / trials[self._best(trials)].images_per_second
+        return seconds > 2 * _TAKES[name] and not engines.lacks(name, self.precision, self.device)
+
+    def _best(self, trials: Mapping[str, Trial]) -> str:
+        limit = _LARGEST_DIFFERENCE[self.precision]
+        rates = {name: t.images_per_second for name, t in trials.items() if not t.failed and t.difference <= limit}
+        best = max(rates, key=lambda name: rates[name])
+        return best if rates[best] > _WORTH_LEAVING_TORCH * rates[engines.DEFAULT] else engines.DEFAULT
+
+    def _try(self, name: str, sample: NDArray[np.uint8]) -> Trial:
+        if name == engines.DEFAULT:
+            return Trial(_rate(self._start(name), sample), 0.0)
+        if self.wanted is None:
+            self.wanted = self._start(engines.DEFAULT).run(sample)
+        try:
+            running = self._start(name)
+            difference = _difference(running.run(sample), self.wanted)
+            return Trial(_rate(running, sample), difference)
+        except (EmbedkitError, RuntimeError) as error:
+            return Trial(0.0, 0.0, reason_of(error))
+
+    def _account(self, best: str, trials: Mapping[str, Trial]) -> str:
+        def told(name: str) -> str:
+            trial = trials[name]
+            if trial.failed:
+                return f"{name} can't run it"
+            far = trial.difference > _LARGEST_DIFFERENCE[self.precision]
+            return f"{name} {trial.images_per_second:.1f}" + (" but other vectors" if far else "")
+
+        rates = ", ".join(told(name) for name in trials)
+        return f"{self.name}: engine {best}; images/s measured now: {rates} (remembered in {memory_file()})"
+
+
+def _rate(running: Running, sample: NDArray[np.uint8]) -> float:
+    with ThreadPoolExecutor(running.streams) as pool:
+        batches = [sample] * running.streams
+        # The first pass compiles, lays out weights, allocates.
+        list(pool.map(running.run, batches))
+        done, begun = 0, time.perf_counter()
+        while not done or time.perf_counter() - begun < _SECONDS:
+            done += sum(len(vectors) for vectors in pool.map(running.run, batches))
+        return done / (time.perf_counter() - begun)
+
+
+def _difference(X: NDArray[np.float32], Y: NDArray[np.float32]) -> float:
+    """Return the largest 1 - cosine between rows; of a row of zeros with itself it is 0."""
+    lengths = np.linalg.norm(X, axis=1) * np.linalg.norm(Y, axis=1)
+    dots = (X * Y).sum(1, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        differences = np.where((X == Y).all(1), 0.0, 1 - dots / lengths)
+    # NaN is as different as can be.
+    return float(np.nan_to_num(differences, nan=np.inf).max())

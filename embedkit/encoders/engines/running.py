@@ -1,0 +1,29 @@
+"""Running: a model that an engine has made ready."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""A batch, (n, h, w, 3) uint8, to its vectors, (n, dim) float32."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A model that an engine has made ready.
+
+    Attributes:
+        run: embeds a batch; may be called from ``streams`` threads at once.
+        streams: how many batches must be in flight for the hardware to be busy.
+    """
+
+    run: Run
+    streams: int = 1
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of what a library says, without its last full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")

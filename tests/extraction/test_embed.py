@@ -1,0 +1,124 @@
+"""Batches in flight: in order whatever order they land in, few at a time, and taken back where memory runs out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pytest
+
+from embedkit.cache import Store
+from embedkit.encoders import OutOfMemory
+from embedkit.extraction.embed import Embedder
+from tests.extraction.fake import FakeEncoder, job
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (90, 4, 4, 3), np.uint8)
+
+
+@dataclass
+class Beside(FakeEncoder):
+    """An encoder that wants three batches at once; they take longer the darker their first pixel is."""
+
+    streams: int = 3
+    most: int = 10**9
+    at_once: int = 0
+    seen: list[int] = field(default_factory=list)
+    turn: Lock = field(default_factory=Lock)
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        with self.turn:
+            self.at_once += 1
+            self.seen.append(self.at_once)
+        try:
+            time.sleep(batch[0, 0, 0, 0] / 255 * 0.01)
+            if len(batch) > self.most:
+                raise OutOfMemory("no memory")
+            return super().encode(batch)
+        finally:
+            with self.turn:
+                self.at_once -= 1
+
+
+@pytest.fixture
+def embedder(tmp_path: Path) -> Callable[[FakeEncoder], Embedder]:
+    def make(encoder: FakeEncoder) -> Embedder:
+        made = job(encoder)
+        return Embedder(made, made.store(tmp_path, "set"), 8, len(IMAGES), lambda _: None)
+
+    return make
+
+
+def vectors_of(made: Embedder) -> tuple[list[str], np.ndarray]:
+    digests = [digest for shard in made.shards for digest in shard.digests]
+    return digests, np.concatenate([_read(shard.path) for shard in made.shards])
+
+
+def _read(path: Path) -> np.ndarray:
+    import h5py
+
+    with h5py.File(path) as file:
+        return np.asarray(file["X"])
+
+
+def digest(number: int) -> str:
+    return f"{number:032x}"
+
+
+@pytest.mark.parametrize("most", [10**9, 4, 1])
+def test_vectors_come_in_the_order_of_the_images(embedder: Callable[[FakeEncoder], Embedder], most: int) -> None:
+    encoder = Beside(most=most)
+    made = embedder(encoder)
+    for number, image in enumerate(IMAGES):
+        made.add(digest(number), image)
+    made.finish()
+    made.stop()
+    digests, X = vectors_of(made)
+    assert digests == list(map(digest, range(90)))
+    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES))
+    assert max(encoder.seen) == 3
+    assert made.batch == min(8, most)
+    assert made.seconds > 0
+
+
+def test_few_batches_wait_however_slow_the_encoder(embedder: Callable[[FakeEncoder], Embedder]) -> None:
+    made = embedder(Beside(pause=0.02))
+    for number, image in enumerate(IMAGES):
+        made.add(digest(number), image)
+        assert len(made.flying) <= 4
+        assert len(made.waiting) < 8
+    made.stop()
+
+
+def test_stopping_keeps_what_is_encoded_or_being_encoded(embedder: Callable[[FakeEncoder], Embedder]) -> None:
+    made = embedder(Beside(pause=0.05))
+    for number, image in enumerate(IMAGES[:36]):
+        made.add(digest(number), image)
+    made.stop()
+    digests, X = vectors_of(made)
+    # Four batches are in flight by then, of which the fourth may still wait for a thread; four images wait for a batch.
+    assert digests == list(map(digest, range(len(digests))))
+    assert len(digests) in {24, 32}
+    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES[: len(digests)]))
+
+
+def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    occasions = []
+
+    def load(occasion):
+        occasions.append(occasion)
+        return FakeEncoder()
+
+    made = replace(job(), load=load)
+    store: Store = made.store(tmp_path, "set")
+    told = Embedder(made, store, 8, 500, print)
+    told.add("0" * 32, IMAGES[0])
+    told.finish()
+    told.stop()
+    [occasion] = occasions
+    assert (occasion.images, occasion.sample.shape, occasion.note) == (500, (8, 4, 4, 3), print)
+    assert (occasion.sample[0] == IMAGES[0]).all()
+    assert not occasion.sample[1:].any()
