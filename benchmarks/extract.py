@@ -1,13 +1,16 @@
-"""Images/s of embedkit beside the script people write (timm, PIL, DataLoader, fp32) and the forward pass alone.
+"""Images/s of embedkit beside the script people write, each engine's forward pass alone, and decoding alone.
 
-    python benchmarks/extract.py --model resnet50-v1 --data chest-xray --n 256
+    python benchmarks/extract.py --model resnet50-v1 --data chest-xray --n 2000
+    python benchmarks/extract.py --model timm:vit_base_patch16_224 --random --data chest-xray --n 1000
 
-All in one run on the same images; the ratios count, not the figures.
+All in one run on the same images; the ratios count, not the figures. The plain script is timm, PIL and a DataLoader in
+fp32. Decoder and encoder share the processor's cores, so nothing can be faster than the sum of what both cost: the limit.
 """
 
 import argparse
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +26,11 @@ from embedkit import api, encoders
 from embedkit.cache import read
 from embedkit.datasets import open_dataset
 from embedkit.demo import write_phantoms
+from embedkit.encoders import Occasion, engines
 from embedkit.extraction import extract
+from embedkit.extraction.decode import decode_rows
+
+BATCH = 32
 
 
 class Files(Dataset[Any]):
@@ -39,54 +46,122 @@ class Files(Dataset[Any]):
         return self.transform(Image.open(self.addresses[index]).convert("RGB"))
 
 
-def plain_script(addresses: list[str], job: Any) -> tuple[float, np.ndarray]:
-    """Return images/s and vectors of a DataLoader loop over the same model in fp32."""
-    p = job.preprocessing
+class Watch:
+    """Notes when how many images were done."""
+
+    def __init__(self) -> None:
+        self.done = [(0.0, 0)]
+
+    def start(self, what: str, total: int) -> None:
+        """Nothing is done yet."""
+
+    def advance(self, images: int) -> None:
+        """Note the time."""
+        self.done.append((time.perf_counter(), self.done[-1][1] + images))
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        print(text)
+
+    def stop(self) -> None:
+        """It is over."""
+
+    def rate(self) -> float:
+        """Return images/s after the start: from a tenth of the images on."""
+        times, counts = np.array(self.done).T
+        first = int(np.searchsorted(counts, counts[-1] / 10))
+        return float((counts[-1] - counts[first]) / (times[-1] - times[first]))
+
+
+def plain_script(addresses: list[str], card: Any, path: Path) -> tuple[float, np.ndarray]:
+    """Return images/s and vectors of a DataLoader loop over the same model in fp32, its start not counted."""
+    p = card.preprocessing
     steps = [t.Resize(p.resize, t.InterpolationMode(p.interpolation)), t.CenterCrop(p.size)]
     transform = t.Compose([*steps, t.ToTensor(), t.Normalize(p.mean, p.std)])
-    card = encoders.resolve(arguments.model)
-    weights = encoders.find_weights(card, arguments.weights)
-    model = import_module(f"embedkit.encoders.backends.{card.backend}").build(card, weights.path).eval()
-    begun = time.perf_counter()
+    model = import_module(f"embedkit.encoders.backends.{card.backend}").build(card, path).eval()
+    vectors = []
     with torch.no_grad():
-        vectors = [model(batch).numpy() for batch in DataLoader(Files(addresses, transform), 32, num_workers=2)]
+        for batch in DataLoader(Files(addresses, transform), BATCH, num_workers=2):
+            if not vectors:
+                begun = time.perf_counter()
+            vectors.append(model(batch).numpy())
     return len(addresses) / (time.perf_counter() - begun), np.concatenate(vectors)
 
 
-def forward_alone(n: int, job: Any) -> float:
+def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
     """Return images/s of the encoder on pixels that are in memory already."""
-    encoder = job.load()
-    batch = np.random.default_rng(0).integers(0, 256, (32, *job.preprocessing.shape), dtype=np.uint8)
-    encoder.encode(batch)
-    begun = time.perf_counter()
-    for _ in range(max(1, n // 32)):
-        encoder.encode(batch)
-    return max(1, n // 32) * 32 / (time.perf_counter() - begun)
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *encoder.shape), dtype=np.uint8)
+    with ThreadPoolExecutor(encoder.streams) as pool:
+        list(pool.map(encoder.encode, [batch] * encoder.streams))
+        done, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            done += sum(map(len, pool.map(encoder.encode, [batch] * encoder.streams)))
+        return done / (time.perf_counter() - begun)
+
+
+def decoding_alone(addresses: list[str], card: Any) -> float:
+    """Return the processor seconds that an image takes to be read, decoded and resized."""
+    some = addresses[:200]
+    decode_rows(range(8), some[:8], [card.preprocessing])
+    begun = time.process_time()
+    decode_rows(range(len(some)), some, [card.preprocessing])
+    return (time.process_time() - begun) / len(some)
+
+
+def random_weights(spec: str, folder: Path) -> Path:
+    """Write random weights of a model of timm."""
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file(timm.create_model(spec.removeprefix("timm:")).state_dict(), folder / "random.safetensors")
+    return folder / "random.safetensors"
 
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", default="efficientnet-lite0")
 parser.add_argument("--data", help="a set; by default phantoms, made now")
 parser.add_argument("--weights", type=Path)
+parser.add_argument("--random", action="store_true", help="random weights of a timm: model, which are as fast as others")
 parser.add_argument("--n", type=int, default=192)
+parser.add_argument("--plain-n", type=int, default=96, help="images of the plain script")
+parser.add_argument("--engine", default="auto")
+parser.add_argument("--alone", default="torch,openvino", help="engines whose forward pass is timed alone")
+parser.add_argument("--seconds", type=float, default=5.0, help="for each of these")
 arguments = parser.parse_args()
 
-with tempfile.TemporaryDirectory() as folder:
-    data = arguments.data or f"csv:{next(iter(write_phantoms(Path(folder), patients=48).values()))}"
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    data = arguments.data or f"csv:{next(iter(write_phantoms(folder, patients=48).values()))}"
     dataset = open_dataset(data)
     dataset = replace(dataset, table=dataset.table.head(arguments.n))
-    job = api.job_for(arguments.model, weights=arguments.weights)
-    report = extract(dataset, job, Path(folder))
-    kit = report.embedded / report.seconds
-    plain, vectors = plain_script(dataset.addresses(), job)
+    weights = random_weights(arguments.model, folder) if arguments.random else arguments.weights
+    job = api.job_for(arguments.model, weights=weights, engine=arguments.engine)
+    card = encoders.resolve(arguments.model)
+    found = encoders.find_weights(card, weights if weights and weights.is_file() else None)
+    precision, device = job.configuration["encoder"]["precision"], job.device()
+
+    watch = Watch()
+    report = extract(dataset, job, folder, progress=watch)
+    kit, with_start = watch.rate(), report.embedded / report.seconds
+    plain, vectors = plain_script(dataset.addresses()[: arguments.plain_n], card, found.path)
     X = read(report.path).X[: len(vectors)]
     cosine = (X * vectors).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(vectors, axis=1)
-    alone = forward_alone(len(dataset), job)
-    precision = job.configuration["encoder"]["precision"]
-    print(
-        f"{arguments.model} in {precision}, {len(dataset)} images of {dataset.name}, {torch.get_num_threads()} threads"
-    )
-    print(f"embedkit      {kit:8.1f} images/s (start of the model and the workers included)")
-    print(f"plain script  {plain:8.1f} images/s   embedkit / plain   {kit / plain:.2f}")
-    print(f"forward alone {alone:8.1f} images/s   embedkit / forward {kit / alone:.2f}")
-    print(f"agreement     cosine at least {cosine.min():.6f}")
+    decoding = decoding_alone(dataset.addresses(), card)
+
+    print(f"{arguments.model} in {precision} on {device}, {len(dataset)} images of {dataset.name}")
+    print(f"embedkit            {kit:8.1f} images/s by {report.engine} ({with_start:.1f} with its start)")
+    print(f"plain script        {plain:8.1f} images/s   embedkit / plain {kit / plain:.2f}")
+    print(f"decoding alone      {1 / decoding:8.1f} images/s and core")
+    cores = torch.get_num_threads()
+    for engine in dict.fromkeys([report.engine, *arguments.alone.split(",")]):
+        if missing := engines.lacks(engine, precision, device):
+            print(f"forward, {engine:10}          - it lacks {missing}")
+            continue
+        occasion = Occasion(np.zeros((BATCH, *job.preprocessing.shape), np.uint8), 0, print)
+        encoder = encoders.load_encoder(card, found, precision, device, engine, occasion)
+        alone = forward_alone(encoder, arguments.seconds)
+        limit = 1 / (1 / alone + decoding / cores) if device == "cpu" else alone
+        of_limit = f", of the limit {limit:.1f} {kit / limit:.2f}" if engine == report.engine else ""
+        print(f"forward, {engine:10} {alone:8.1f} images/s   embedkit / forward {kit / alone:.2f}{of_limit}")
+    print(f"agreement with the plain script: cosine at least {cosine.min():.6f}")

@@ -86,7 +86,8 @@ class Preprocessing:
             (size, width or size, 3) uint8, bit for bit what the library of the encoder gives on the same PIL image,
             before the division by 255, mean and std, which `Encoder.encode` does on the device.
         """
-        image = Image.fromarray(pixels)
+        # Of a radiograph's three equal channels one is enough: the others would be resized to the same numbers.
+        image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0]) if _grey(pixels) else pixels)
         width, height = image.size
         if self.resize_mode == "squash":
             target = (self.width or self.resize, self.resize)
@@ -97,13 +98,20 @@ class Preprocessing:
         image = image.resize(target, FILTERS[self.interpolation])
         height, width, _ = self.shape
         left, top = _offset(target[0], width), _offset(target[1], height)
-        return np.array(image.crop((left, top, left + width, top + height)))
+        cut = np.array(image.crop((left, top, left + width, top + height)))
+        return cut if cut.ndim == 3 else np.repeat(cut[:, :, None], 3, axis=2)
 
     def describe(self) -> dict[str, Any]:
         """Return every field that is set, with lists for tuples, so that it can be written as JSON."""
         described = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
         # An encoder that needs neither keeps the key that its caches were written under before there were such.
         return {name: value for name, value in described.items() if value or name not in OPTIONAL}
+
+
+def _grey(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    # The first row tells most colour images.
+    return all(np.array_equal(red[:rows], other[:rows]) for rows in (1, len(pixels)) for other in (green, blue))
 
 
 def _offset(length: int, size: int) -> int:
