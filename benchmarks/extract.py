@@ -4,7 +4,7 @@
     python benchmarks/extract.py --model timm:vit_base_patch16_224 --random --data chest-xray --n 1000
 
 All in one run on the same images; the ratios count, not the figures. The plain script is timm, PIL and a DataLoader in
-fp32. Decoder and encoder share the processor's cores, so nothing can be faster than the sum of what both cost: the limit.
+fp32. Decoder and encoder share the processor's cores, so nothing is faster than the sum of what both cost: the limit.
 """
 
 import argparse
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as t
 
@@ -110,9 +112,6 @@ def decoding_alone(addresses: list[str], card: Any) -> float:
 
 def random_weights(spec: str, folder: Path) -> Path:
     """Write random weights of a model of timm."""
-    import timm
-    from safetensors.torch import save_file
-
     torch.manual_seed(0)
     save_file(timm.create_model(spec.removeprefix("timm:")).state_dict(), folder / "random.safetensors")
     return folder / "random.safetensors"
@@ -122,7 +121,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", default="efficientnet-lite0")
 parser.add_argument("--data", help="a set; by default phantoms, made now")
 parser.add_argument("--weights", type=Path)
-parser.add_argument("--random", action="store_true", help="random weights of a timm: model, which are as fast as others")
+parser.add_argument("--random", action="store_true", help="random weights of a timm: model, as fast as others")
 parser.add_argument("--n", type=int, default=192)
 parser.add_argument("--plain-n", type=int, default=96, help="images of the plain script")
 parser.add_argument("--engine", default="auto")

@@ -35,6 +35,7 @@ def extract(
     precision: str | None = None,
     device: str | None = None,
     engine: str | None = None,
+    decoder: str | None = None,
     workers: int | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
@@ -50,6 +51,7 @@ def extract(
         device: ``cpu`` or ``cuda``.
         engine: what computes the encoder: ``torch``, ``compile``, ``openvino`` or ``onnx``; by default the fastest
             of them on this machine.
+        decoder: ``full``, or ``scaled``: large JPEGs are decoded at a fraction of their size, under a key of their own.
         workers: decoding processes. batch: images per forward pass.
         progress: told of every step.
 
@@ -59,7 +61,7 @@ def extract(
     Raises:
         EmbedkitError: unknown names, missing files or weights, no readable image, a full disk.
     """
-    job = job_for(model, weights=weights, precision=precision, device=device, engine=engine)
+    job = job_for(model, weights=weights, precision=precision, device=device, engine=engine, decoder=decoder)
     dataset = datasets.open_dataset(data, _path(root))
     report = run_extraction(dataset, job, cache_folder(cache), workers=workers, batch=batch, progress=progress)
     return caches.read(report.path)
@@ -72,6 +74,7 @@ def job_for(
     precision: str | None = None,
     device: str | None = None,
     engine: str | None = None,
+    decoder: str | None = None,
     fetch: bool = True,
 ) -> Job:
     """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
@@ -82,7 +85,7 @@ def job_for(
     given = _path(weights)
     folder = given if given is not None and given.is_dir() else None
     file = None if folder else given
-    where: dict[str, Any] = {"device": device, "engine": engine}
+    where: dict[str, Any] = {"device": device, "engine": engine, "decoder": decoder}
     return prepare(model, weights=file, weights_folder=folder, precision=precision, fetch=fetch, **where)
 
 

@@ -1,5 +1,6 @@
 """`load`: cached embeddings by name, in one line of a downstream script."""
 
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from embedkit import datasets, encoders
 from embedkit.api import PRECISIONS, cache_folder, job_for
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
+from embedkit.images import DECODERS
 
 
 def load(
@@ -43,16 +45,20 @@ def load(
 
 
 def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:
-    choices = [precision] if precision else [None, *PRECISIONS]
+    how: dict[str, Any] = {"weights": weights, "fetch": False}
+    by_key = {path.stem.rpartition(".")[2]: path for path in files}
     try:
-        jobs = [job_for(model, weights=weights, precision=choice, fetch=False) for choice in choices]
+        today = job_for(model, precision=precision, **how)
+        others = (
+            job_for(model, precision=chosen, decoder=decoder, **how)
+            for decoder, chosen in product((None, *DECODERS), [precision] if precision else PRECISIONS)
+        )
+        for job in chain([today], others):
+            if job.key in by_key:
+                return by_key[job.key]
     except encoders.WeightsNotFound:
         return _only(files, precision)
-    by_key = {path.stem.rpartition(".")[2]: path for path in files}
-    for job in jobs:
-        if job.key in by_key:
-            return by_key[job.key]
-    differ = _difference(caches.read_header(files[0]).provenance["configuration"], jobs[0].configuration)
+    differ = _difference(caches.read_header(files[0]).provenance["configuration"], today.configuration)
     raise caches.NotCached(
         f"{files[0].name} was made otherwise than today ({differ}): {command}, or give key= to read it all the same"
     )

@@ -1,6 +1,7 @@
 """`repair`: a damaged cache file is made anew, and only the vectors that are lost are embedded."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from embedkit import datasets, encoders
@@ -8,6 +9,7 @@ from embedkit.api import PRECISIONS, job_for
 from embedkit.cache import store_of
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Job, Progress, Report, extract
+from embedkit.images import DECODERS
 
 
 def repair(
@@ -55,8 +57,8 @@ def _job(path: Path, models: Sequence[str], weights: Path | None) -> Job:
             fits = encoders.resolve(model).slug == store.encoder
         except EmbedkitError:
             continue
-        for precision in (None, *PRECISIONS) if fits else ():
-            job = job_for(model, weights=weights, precision=precision)
+        for precision, decoder in product((None, *PRECISIONS), DECODERS) if fits else ():
+            job = job_for(model, weights=weights, precision=precision, decoder=decoder)
             if job.key == store.key:
                 return job
     why = (

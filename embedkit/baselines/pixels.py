@@ -20,7 +20,7 @@ from embedkit.datasets import ImageSet
 from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
-from embedkit.extraction.decode import decoded
+from embedkit.extraction.decode import Way, decoded
 from embedkit.extraction.plan import canonical_table, file_stamps
 from embedkit.probing.threads import cores
 
@@ -124,7 +124,7 @@ def _decode(
     try:
         with measured() as meter:
             meter.multiply_adds = 0
-            for stretch in decoded(list(range(n)), addresses, [preprocessing], workers=count, batch=_STRETCH):
+            for stretch in decoded(list(range(n)), addresses, [Way(preprocessing)], workers=count, batch=_STRETCH):
                 if stretch.rows:
                     data[stretch.rows] = stretch.pixels[0]
                 for row, digest in zip(stretch.rows, stretch.digests, strict=True):

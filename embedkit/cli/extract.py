@@ -19,6 +19,7 @@ def extract(
     places: Places,
     batch: options.Batch = None,
     engine: options.Engine = None,
+    decoder: options.Decoder = None,
     shard: options.Shard = None,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
@@ -33,7 +34,7 @@ def extract(
     part = _part(shard)
     reports = []
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
-    how["engine"] = engine
+    how |= {"engine": engine, "decoder": decoder}
     jobs = [api.job_for(name, **how) for name in api.each(model)]
     folder = api.cache_folder(places.cache)
     run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part}

@@ -53,6 +53,14 @@ Engine = Annotated[
         help="auto, torch, compile, openvino or onnx [default: $EMBEDKIT_ENGINE, then auto: what is fastest here].",
     ),
 ]
+Decoder = Annotated[
+    str | None,
+    typer.Option(
+        "--decoder",
+        help="full, or scaled: large JPEGs at a fraction of their size, faster, under another key "
+        "[default: $EMBEDKIT_DECODER, then full].",
+    ),
+]
 Shard = Annotated[
     str | None,
     typer.Option("--shard", help="3/8 embeds the third of eight parts of the set; `embedkit cache merge` joins them."),

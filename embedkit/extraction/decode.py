@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from embedkit import images
+from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
 
 # A pool takes about half a second to start, which a few images are not worth.
@@ -31,8 +32,29 @@ class Prepares(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Of what `apply` returns."""
 
+    @property
+    def least(self) -> int | None:
+        """Pixels that the shorter side of a JPEG must keep, None for the full size."""
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return what is made of one image."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A preprocessing, and how large a JPEG must be decoded for it."""
+
+    preprocessing: Preprocessing
+    least: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what the encoder sees."""
+        return self.preprocessing.shape
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return the image as the encoder sees it."""
+        return self.preprocessing.apply(image)
 
 
 @dataclass(frozen=True)
@@ -62,17 +84,18 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Pr
     done: list[int] = []
     pixels: list[list[np.ndarray]] = []
     digests, failures = [], []
+    sizes = list(dict.fromkeys(way.least for way in ways))
     for row, address in zip(rows, addresses, strict=True):
         try:
-            image, digest = images.load(address)
-            pixels.append([way.apply(image) for way in ways])
+            loaded = {least: images.load(address, least) for least in sizes}
+            pixels.append([way.apply(loaded[way.least][0]) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
             failures.append(Failure(row, "memory", f"{address}: not enough memory to decode it"))
         else:
             done.append(row)
-            digests.append(digest)
+            digests.append(loaded[sizes[0]][1])
     stacked = [np.stack(each) for each in zip(*pixels, strict=True)] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
 

@@ -15,6 +15,8 @@ from embedkit.cache import Store, cache_key
 from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
 from embedkit.encoders import engines
+from embedkit.errors import EmbedkitError
+from embedkit.extraction.decode import Way
 
 
 def _uncounted(_encoder: encoders.Encoder) -> None:
@@ -42,6 +44,13 @@ class Job:
     device: Callable[[], str]
     load: Callable[[encoders.Occasion], encoders.Encoder]
     multiply_adds: Callable[[encoders.Encoder], int | None] = _uncounted
+
+    @property
+    def way(self) -> Way:
+        """How images are decoded and prepared."""
+        scaled = self.configuration.get("decoder") == images.DECODERS["scaled"]
+        sides = (self.preprocessing.resize, self.preprocessing.width or 0)
+        return Way(self.preprocessing, images.OVERSAMPLING * max(sides) if scaled else None)
 
     @property
     def key(self) -> str:
@@ -72,6 +81,7 @@ def prepare(
     precision: str | None = None,
     device: str | None = None,
     engine: str | None = None,
+    decoder: str | None = None,
     fetch: bool = True,
 ) -> Job:
     """Find the encoder and its weights and say what the key of its vectors is, without importing torch.
@@ -83,13 +93,18 @@ def prepare(
         device: ``cpu`` or ``cuda``.
         engine: what computes it, ``auto`` or one of `embedkit.encoders.engines.MODULES`; by default
             ``EMBEDKIT_ENGINE``, then auto.
+        decoder: ``full`` or ``scaled`` (large JPEGs at a fraction of their size); by default ``EMBEDKIT_DECODER``,
+            then full.
         fetch: whether a hub may be asked.
 
     Raises:
-        EmbedkitError: unknown model or engine, or its weights can't be found.
+        EmbedkitError: unknown model, engine or decoder, or its weights can't be found.
     """
     driven = engine or os.environ.get("EMBEDKIT_ENGINE") or engines.AUTO
     engines.check_engine(driven)
+    policy = decoder or os.environ.get("EMBEDKIT_DECODER") or "full"
+    if policy not in images.DECODERS:
+        raise EmbedkitError(f"unknown decoder '{policy}': choose {' or '.join(images.DECODERS)}")
     card = encoders.resolve(model)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     chosen = precision or encoders.default_precision(card)
@@ -107,7 +122,7 @@ def prepare(
 
     configuration = {
         "encoder": encoders.configuration(card, encoders.weights_digest(found.path), chosen),
-        "decoder": images.POLICY,
+        "decoder": images.DECODERS[policy],
         "focus": None,
     }
     return Job(

@@ -18,6 +18,7 @@ class _Letters:
     """Stands where a preprocessing does: one number an image."""
 
     shape: tuple[int, ...] = (1,)
+    least: int | None = None
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         return np.array([min(letters_in_a_row(image), 255)], np.uint8)

@@ -177,7 +177,7 @@ class _Pass:
                     target.keep()
 
     def _embed_rows(self, rows: Sequence[int], targets: Sequence[Target]) -> None:
-        ways = list(dict.fromkeys(target.job.preprocessing for target in targets))
+        ways = list(dict.fromkeys(target.job.way for target in targets))
         addresses = [self.addresses[row] for row in rows]
         stretches = decoded(rows, addresses, ways, workers=self.workers, batch=self.batch or _STRETCH)
         try:
@@ -189,7 +189,7 @@ class _Pass:
                         "--shard to embed the rest here"
                     )
                 for target in targets:
-                    target.take(stretch, stretch.pixels[ways.index(target.job.preprocessing)])
+                    target.take(stretch, stretch.pixels[ways.index(target.job.way)])
                 self.progress.advance(len(stretch.rows) + len(stretch.failures))
         finally:
             stretches.close()

@@ -21,10 +21,12 @@ from embedkit.images.errors import (
     UnsupportedImage,
 )
 from embedkit.images.loading import decode, digest, frame_count, load
-from embedkit.images.policy import MAX_PIXELS, POLICY
+from embedkit.images.policy import DECODERS, MAX_PIXELS, OVERSAMPLING, POLICY
 
 __all__ = [
+    "DECODERS",
     "MAX_PIXELS",
+    "OVERSAMPLING",
     "POLICY",
     "Address",
     "DamagedImage",

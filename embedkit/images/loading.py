@@ -13,11 +13,12 @@ from embedkit.images.window import Pixels
 _ONE_FRAME = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
 
 
-def load(address: str) -> tuple[Pixels, str]:
+def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
     """Read, identify and decode one image.
 
     Args:
         address: a file, or a part of one as `split_address` reads it.
+        least: as in `decode`.
 
     Returns:
         Its pixels, (H, W, 3) uint8 RGB, and its digest as `digest` gives it, of the same bytes.
@@ -30,7 +31,7 @@ def load(address: str) -> tuple[Pixels, str]:
         row = npz.read_row(where.path, where.array, where.row, address)
         return npz.to_rgb(row, address), npz.row_digest(row)
     data, identity = _read(where, address)
-    return decode(data, where.path if where.frame is not None else address, where.frame), identity
+    return decode(data, where.path if where.frame is not None else address, where.frame, least), identity
 
 
 def digest(address: str) -> str:
@@ -48,13 +49,14 @@ def digest(address: str) -> str:
     return _read(where, address)[1]
 
 
-def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
+def decode(data: bytes, name: str, frame: int | None = None, least: int | None = None) -> Pixels:
     """Return the pixels of an image file, (H, W, 3) uint8 RGB, by its content and never by its name.
 
     Args:
         data: the bytes of the file.
         name: what errors call it.
         frame: which of several frames, 0-based.
+        least: pixels that the shorter side must keep where a JPEG is decoded scaled; None for its full size.
 
     Raises:
         ImageError: a subclass for each way an image can be bad.
@@ -68,7 +70,7 @@ def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
     if dicom.has_prefix(data):
         return dicom.decode(data, name, frame)
     try:
-        return raster.decode(data, name, frame)
+        return raster.decode(data, name, frame, least)
     except NotAnImage:
         if not dicom.may_lack_prefix(data):
             raise

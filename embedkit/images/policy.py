@@ -17,6 +17,12 @@ POLICY: dict[str, str | int] = {
 }
 """Everything of decoding that changes pixels. A change of any choice is a change of the cache key."""
 
+DECODERS = {"full": POLICY, "scaled": POLICY | {"jpeg": "pillow, by 1/2, 1/4 or 1/8 to no less than twice the resize"}}
+"""The policies that a user can choose between. ``scaled`` lets libjpeg leave out frequencies that resizing would."""
+
+OVERSAMPLING = 2
+"""How many times larger than the resized image a JPEG is at least, where it is decoded scaled."""
+
 MAX_PIXELS = 178_956_970
 """Width x height above which an image is refused before it is decoded (Pillow's own limit for a warning)."""
 

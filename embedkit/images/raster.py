@@ -16,6 +16,9 @@ from embedkit.images.window import Pixels, min_max, require_finite
 # Nothing else of Pillow's thirty formats: one of them runs Ghostscript on the file.
 _FORMATS = ("JPEG", "PNG", "PPM", "TIFF", "BMP", "GIF", "WEBP")
 
+# MPO is the JPEG of cameras.
+_JPEGS = ("JPEG", "MPO")
+
 _BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -42,13 +45,14 @@ _UPRIGHT = {
 _PHOTOMETRIC = 262
 
 
-def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
+def decode(data: bytes, name: str, frame: int | None = None, least: int | None = None) -> Pixels:
     """Return the pixels of an image file, (H, W, 3) RGB.
 
     Args:
         data: the bytes of the file.
         name: what errors call it.
         frame: which of several frames, 0-based.
+        least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if its shorter side keeps so many pixels.
 
     Raises:
         NotAnImage: the bytes begin none of the formats.
@@ -62,6 +66,8 @@ def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
                 if chosen:
                     image.seek(chosen)
                     check_size(image.width, image.height, name)
+                if least is not None and image.format in _JPEGS:
+                    image.draft(None, (least, least))
                 with quiet_library() if image.format == "TIFF" else nullcontext():
                     image.load()
                 return _to_rgb(_upright(image, name), name)
@@ -85,7 +91,7 @@ def frame_count(stream: BinaryIO) -> int | None:
 
 def _frames(image: Image.Image) -> int:
     # The further images in a camera's JPEG (MPO) are previews of the first.
-    return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+    return 1 if image.format in _JPEGS else int(getattr(image, "n_frames", 1))
 
 
 def _upright(image: Image.Image, name: str) -> Image.Image:

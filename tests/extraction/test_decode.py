@@ -12,6 +12,7 @@ from PIL import Image
 from embedkit import EmbedkitError
 from embedkit.encoders import Preprocessing
 from embedkit.extraction import decode
+from embedkit.extraction.decode import Way
 from tests.extraction.fake import PREPROCESSING, write_images
 
 TOP = Path(__file__).resolve().parents[2]
@@ -27,8 +28,8 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_processes_give_what_one_process_gives(addresses: list[str]) -> None:
     rows = list(range(len(addresses)))
-    alone = list(decode.decoded(rows, addresses, [PREPROCESSING], workers=0, batch=9))
-    pool = list(decode.decoded(rows, addresses, [PREPROCESSING], workers=2, batch=9))
+    alone = list(decode.decoded(rows, addresses, [Way(PREPROCESSING)], workers=0, batch=9))
+    pool = list(decode.decoded(rows, addresses, [Way(PREPROCESSING)], workers=2, batch=9))
     assert [one.rows for one in pool] == [one.rows for one in alone]
     assert [one.digests for one in pool] == [one.digests for one in alone]
     assert [one.failures for one in pool] == [one.failures for one in alone]
@@ -48,7 +49,7 @@ def test_little_is_decoded_ahead(addresses: list[str], monkeypatch: pytest.Monke
         return real(self, *arguments)
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
-    stretches = decode.decoded(list(range(100)), addresses, [PREPROCESSING], workers=1, batch=2)
+    stretches = decode.decoded(list(range(100)), addresses, [Way(PREPROCESSING)], workers=1, batch=2)
     ahead = []
     for taken, _ in enumerate(stretches):
         ahead.append(len(submitted) - taken)
@@ -77,14 +78,14 @@ def test_an_image_that_kills_its_process_is_a_failure_and_the_rest_goes_on(
     poison = [str(tmp_path / f"{number}.png") for number in range(3)]
     given = [*addresses[:40], *poison[:2], *addresses[40:80], poison[2]]
     deadly = Deadly(**vars(PREPROCESSING))
-    found = list(decode.decoded(range(len(given)), given, [deadly], workers=2, batch=3))
+    found = list(decode.decoded(range(len(given)), given, [Way(deadly)], workers=2, batch=3))
     failed = {given[failure.row]: failure.reason for one in found for failure in one.failures}
     assert [failed.pop(path) for path in poison] == ["killed", "memory", "killed"]
     assert set(failed) == {address for address in addresses[:80] if address.endswith("00010.png")}
     rows = [row for one in found for row in one.rows]
     assert rows == sorted(rows)
     assert len(rows) + len(failed) + 3 == len(given)
-    [alone] = decode.decoded(rows, [given[row] for row in rows], [PREPROCESSING], workers=0, batch=100)
+    [alone] = decode.decoded(rows, [given[row] for row in rows], [Way(PREPROCESSING)], workers=0, batch=100)
     np.testing.assert_array_equal(np.concatenate([one.pixels[0] for one in found]), alone.pixels[0])
 
 
@@ -97,17 +98,17 @@ def test_processes_that_die_whatever_they_decode_are_a_sentence(
 ) -> None:
     monkeypatch.setattr(decode, "_end_with", _die)
     with pytest.raises(EmbedkitError, match=r"killed before they decode.*run the same command again"):
-        list(decode.decoded(list(range(100)), addresses, [PREPROCESSING], workers=1, batch=2))
+        list(decode.decoded(list(range(100)), addresses, [Way(PREPROCESSING)], workers=1, batch=2))
 
 
 def test_workers_end_with_a_killed_parent(addresses: list[str]) -> None:
     script = (
         "import os, sys\n"
         "from embedkit.extraction import decode\n"
-        "from tests.extraction.fake import PREPROCESSING\n"
+        "from tests.extraction.fake import PREPROCESSING\nfrom embedkit.extraction.decode import Way\n"
         "addresses = sys.argv[1:]\n"
         "rows = list(range(len(addresses)))\n"
-        "for stretch in decode.decoded(rows, addresses, [PREPROCESSING], workers=2, batch=4):\n"
+        "for stretch in decode.decoded(rows, addresses, [Way(PREPROCESSING)], workers=2, batch=4):\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     command = [sys.executable, "-c", script, *addresses]

@@ -27,9 +27,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted: Counter[str] = Counter()
     real = images.load
 
-    def load(address: str) -> object:
+    def load(address: str, least: int | None = None) -> object:
         counted[address] += 1
-        return real(address)
+        return real(address, least)
 
     monkeypatch.setattr(images, "load", load)
     return counted
