@@ -15,6 +15,7 @@ from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
 from embedkit.probing.solver.objective import Objective
 from embedkit.probing.solver.path import solve_path
+from embedkit.probing.solver.products import one_thread, rounding_pays
 from embedkit.probing.solver.rotation import principal_axes
 
 # Of the probabilities of a fit, on any image.
@@ -89,9 +90,10 @@ def solve_folds(
         0.0,
     )
     spent = 0.0
-    with row_blocks(len(X)) as blocks:
-        exact = Features(X, X.mean(axis=0, dtype=np.float64), np.float64)
-        turned, axes = principal_axes(X, blocks)
+    rounded = rounding_pays(float(X.size) * F * len(grid) * K)
+    with row_blocks(len(X)) as blocks, one_thread(rounded):
+        exact = Features.plain(X, X.mean(axis=0, dtype=np.float64), np.float64)
+        turned, axes = principal_axes(X, blocks, rounded)
         for part in _parts(solution, truth, exclusive, weights):
             objective = Objective(exact, part.loss, part.weights, blocks)
             hessian = Hessian(turned, part.loss, part.weights, blocks)
