@@ -49,7 +49,7 @@ def cpu_name() -> str:
 
 
 def has_matrix_units() -> bool:
-    """Say whether the processor multiplies matrices of bfloat16 in units made for it, many times faster than float32."""
+    """Say whether the processor multiplies matrices of bfloat16 in units made for it, several times faster."""
     return "amx_bf16" in _cpu_flags()
 
 

@@ -43,6 +43,11 @@ def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
     return found
 
 
+def is_tall(X: np.ndarray) -> bool:
+    """Say whether X (n, d) has so many rows that it is not rotated."""
+    return bool(len(X) >= _TALL * X.shape[1])
+
+
 def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tuple[Features, Axes]:
     """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back.
 
@@ -52,7 +57,7 @@ def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tupl
     """
     n, d = X.shape
     mean = X.mean(axis=0, dtype=np.float64)
-    if n >= _TALL * d:
+    if is_tall(X):
         return Features.plain(X, mean, np.float32), Axes(None)
     span = None
     if n < d:
