@@ -48,6 +48,11 @@ def cpu_name() -> str:
     return " ".join([name, *sorted(flag for flag in _cpu_flags() if re.match("amx|avx512|bf16|i8mm", flag))])
 
 
+def has_matrix_units() -> bool:
+    """Say whether the processor multiplies matrices of bfloat16 in units made for it, several times faster."""
+    return "amx_bf16" in _cpu_flags()
+
+
 def _cpu_flags() -> set[str]:
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", _cpu_info(), re.MULTILINE)
     return set(found.group(1).split()) if found else set()

@@ -102,3 +102,9 @@ def test_torch_has_the_last_word_on_the_device(hardware, monkeypatch):
     for available, name in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda answer=available: answer)
         assert encoders.default_device() == name
+
+
+@pytest.mark.parametrize(("flags", "units"), [("amx_bf16 avx512_bf16", True), ("avx512_bf16", False)])
+def test_only_units_for_matrices_count_as_such(hardware, flags, units):
+    hardware(X86.format(flags))
+    assert device.has_matrix_units() is units

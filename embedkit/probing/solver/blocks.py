@@ -70,12 +70,13 @@ class Blocks:
             total += part
         return total
 
-    def gram(self, features: Callable[[slice], np.ndarray], d: int) -> np.ndarray:
-        """Return the sum over the blocks of F.T @ F, F = ``features(rows)`` (rows, d) float32."""
+    def gram(
+        self, features: Callable[[slice], np.ndarray], d: int, square: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Return the sum over the blocks of ``square`` (F.T @ F) of F = ``features(rows)`` (rows, d) float32."""
 
         def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
-            F = features(rows)
-            so_far += F.T @ F
+            so_far += square(features(rows))
 
         return self.total(add, (d, d))
 

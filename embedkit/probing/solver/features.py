@@ -6,68 +6,72 @@ The mean is taken off the products, not off the rows, so that no copy of the emb
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
+from embedkit.probing.solver.products import Plain, Products
 
 
 @dataclass(frozen=True)
 class Features:
-    """A matrix, and the precision in which it is multiplied.
+    """A matrix, and how it is multiplied.
 
     Attributes:
-        X: (m, d). mean: (d,), in `precision`. precision: float32 or float64.
+        X: (m, d). mean: (d,), in `precision`. precision: float32 or float64, of what comes out. products: with X.
         chosen: (n,) positions of the rows that are meant; None for all.
     """
 
     X: np.ndarray
     mean: np.ndarray
     precision: type[np.floating]
+    products: Products
     chosen: np.ndarray | None = None
+
+    @classmethod
+    def plain(cls, X: np.ndarray, mean: np.ndarray, precision: type[np.floating]) -> "Features":
+        """Return features that are multiplied in their precision."""
+        return cls(X, mean.astype(precision), precision, Plain(X, precision))
 
     def __len__(self) -> int:
         return len(self.X if self.chosen is None else self.chosen)
 
     def of(self, rows: np.ndarray) -> "Features":
-        """Return some rows of all, without a copy of them."""
-        return replace(self, chosen=rows)
+        """Return some rows of these."""
+        chosen = rows if self.chosen is None else self.chosen[rows]
+        return replace(self, products=self.products.of(rows), chosen=chosen)
 
     @property
     def columns(self) -> int:
         """How many coefficients there are, with the intercept."""
         return int(self.X.shape[1]) + 1
 
-    def block(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Return some rows, (b, d)."""
-        return np.asarray(self.X[rows if self.chosen is None else self.chosen[rows]], self.precision)
-
-    def scores(self, W: np.ndarray, block: np.ndarray) -> np.ndarray:
+    def scores(self, W: np.ndarray, block: Any) -> np.ndarray:
         """Return the scores (..., b) of a block of rows for coefficients (..., d + 1)."""
         flat = W.reshape(-1, W.shape[-1])
         coef = flat[:, :-1]
-        # This way round few columns are an eighth faster than as coef @ block.T.
-        found = np.ascontiguousarray((block @ coef.T).T)
+        found = self.products.across(block, coef)
         found += (flat[:, -1] - coef @ self.mean)[:, None]
         return np.asarray(found.reshape(*W.shape[:-1], -1))
 
     def back(
-        self, blocks: Blocks, change: Callable[[int, slice, np.ndarray], np.ndarray], shape: tuple[int, ...]
+        self, blocks: Blocks, change: Callable[[int, slice, Any], np.ndarray], shape: tuple[int, ...]
     ) -> np.ndarray:
         """Return what a change of all scores is in the coefficients, (..., d + 1).
 
         Args:
-            blocks: of the rows. change: number, rows and embeddings (b, d) of a block -> change of its scores (..., b).
-            shape: of the coefficients.
+            blocks: of the rows. change: number, rows and embeddings (as `products` has them) of a block -> change of
+                its scores (..., b). shape: of the coefficients.
         """
         m = math.prod(shape[:-1])
         totals = np.empty((len(blocks.slices), m), self.precision)
 
         def add(number: int, rows: slice, so_far: np.ndarray) -> None:
-            block = self.block(rows)
+            block = self.products.block(rows)
             flat = change(number, rows, block).reshape(m, -1)
             totals[number] = flat.sum(axis=1)
-            so_far += flat @ block
+            so_far += self.products.down(flat, block)
 
         coef = blocks.total(add, (m, self.X.shape[1]), self.precision)
         total = totals.sum(axis=0)
@@ -78,7 +82,7 @@ class Features:
 
     def centred(self, rows: slice | np.ndarray) -> np.ndarray:
         """Return rows with a 1 behind them, (b, d + 1)."""
-        block = self.block(rows)
+        block = self.X[rows if self.chosen is None else self.chosen[rows]]
         found = np.ones((len(block), self.columns), self.precision)
         np.subtract(block, self.mean, out=found[:, :-1])
         return found

@@ -3,6 +3,8 @@
 They only decide how fast Newton's method arrives; where it arrives, the gradient in double precision decides.
 """
 
+from typing import Any
+
 import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
@@ -74,7 +76,7 @@ class Hessian:
         free = V[: self.loss.free]
         self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features)
 
-        def change_of(number: int, rows: slice, X: np.ndarray) -> np.ndarray:
+        def change_of(number: int, rows: slice, X: Any) -> np.ndarray:
             change = over_classes(self.features.scores(free, X), K)
             change = self.loss.product(wrong[number][:, active], change, rows)
             change *= self.weights[problems.base, rows]
@@ -105,11 +107,12 @@ class Hessian:
 
         def scaled(rows: slice) -> np.ndarray:
             some = picked[rows]
-            X, own, here = self.features.centred(some), share * weight[some], heavy[some]
-            diagonals[rows.start] = own @ (X * X)
-            return np.asarray(X[here, first:] * np.sqrt(own[here])[:, None])
+            X = self.features.centred(some)
+            X *= np.sqrt(share * weight[some])[:, None]
+            diagonals[rows.start] = np.einsum("nd,nd->d", X, X)
+            return np.asarray(X[heavy[some], first:])
 
-        block = blocks.gram(scaled, size)
+        block = blocks.gram(scaled, size, self.features.products.square)
         self.multiply_adds += 0.5 * heavy[picked].sum() * size**2
         # In the order of the rows, whichever thread was first.
         diagonal = np.sum([diagonals[rows.start] for rows in blocks.slices], axis=0)

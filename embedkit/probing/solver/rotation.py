@@ -9,6 +9,7 @@ import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.features import Features
+from embedkit.probing.solver.products import Plain, Rounded
 
 # With so many rows for each feature, exact blocks of a Hessian cost little beside its products: no axes are needed.
 _TALL = 8
@@ -42,13 +43,22 @@ def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
     return found
 
 
-def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[Features, Axes]:
-    """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back."""
+def is_tall(X: np.ndarray) -> bool:
+    """Say whether X (n, d) has so many rows that it is not rotated."""
+    return bool(len(X) >= _TALL * X.shape[1])
+
+
+def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tuple[Features, Axes]:
+    """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back.
+
+    Args:
+        rounded: where they are rotated, products with them are in bfloat16. Each axis is rounded by its own scale, so
+            that those along which little varies are as right as the others.
+    """
     n, d = X.shape
     mean = X.mean(axis=0, dtype=np.float64)
-    single = Features(X, mean.astype(np.float32), np.float32)
-    if n >= _TALL * d:
-        return single, Axes(None)
+    if is_tall(X):
+        return Features.plain(X, mean, np.float32), Axes(None)
     span = None
     if n < d:
         # The solution lies in the span of the rows (representer theorem): n numbers say as much as d, and sooner.
@@ -58,7 +68,7 @@ def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[Features, Axes]:
         block = (X[rows] - mean).astype(np.float32)
         return block if span is None else np.asarray(block @ span, np.float32)
 
-    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1]))
+    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1], Plain.square))
     Z = np.empty((n, basis.shape[1]), np.float32)
 
     def rotate(rows: slice) -> None:
@@ -66,7 +76,8 @@ def principal_axes(X: np.ndarray, blocks: Blocks) -> tuple[Features, Axes]:
 
     blocks.each(rotate)
     axes = Axes(basis if span is None else (span @ basis).astype(np.float32))
-    return Features(Z, np.zeros(basis.shape[1], np.float32), np.float32), axes
+    products = Rounded.made_of(Z) if rounded else Plain(Z, np.float32)
+    return Features(Z, np.zeros(basis.shape[1], np.float32), np.float32, products), axes
 
 
 def _eigenvectors(gram: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ def made(classes: int = CLASSES, n: int = ROWS, d: int = DIMENSIONS, scale: floa
     truth = np.eye(classes)[codes] if classes > 1 else (codes == 1).astype(float)[:, None]
     with row_blocks(n) as blocks:
         turned, axes = principal_axes(X, blocks)
-        exact = Features(X, X.mean(axis=0, dtype=np.float64), np.float64)
+        exact = Features.plain(X, X.mean(axis=0, dtype=np.float64), np.float64)
         yield Made(
             X,
             classes,
