@@ -3,8 +3,8 @@
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from importlib.util import find_spec
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from embedkit.encoders.engines import eager
@@ -12,7 +12,6 @@ from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 
@@ -30,13 +29,7 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
 
     # It warns of a CUDA toolkit without a GPU, which is no matter here.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    module = torch.compile(eager.prepared(model, preprocessing, precision, device), dynamic=False)
-    turn = Lock()
-
-    def compute(pixels: "torch.Tensor") -> "torch.Tensor":
-        # Two threads must not compile at once; on a GPU the lock is held only until the kernels are queued.
-        with turn:
-            vectors: torch.Tensor = module(pixels)
-            return vectors
-
-    return eager.by_torch(compute, device)
+    module: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
+        eager.prepared(model, preprocessing, precision, device), dynamic=False
+    )
+    return eager.by_torch(module, device)

@@ -1,7 +1,8 @@
 """Torch as it is, one operation after another: the engine that always works, and the reference of the others."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-# One batch is copied to a GPU while another is computed.
+# One batch is made ready and copied while a GPU computes another.
 _STREAMS_OF_A_GPU = 2
 
 
@@ -54,16 +55,24 @@ def by_torch(compute: "Callable[[torch.Tensor], torch.Tensor]", device: str) -> 
     """Return a function of torch that takes uint8 pixels (n, h, w, 3), ready to run batches."""
     import torch
 
-    on_gpu = torch.device(device).type == "cuda"
+    on_gpu, turn = torch.device(device).type == "cuda", Lock()
+
+    @contextmanager
+    def exactly() -> Iterator[None]:
+        """Choose kernels of a GPU without TF32, a third precision that the cache key does not know of."""
+        # The choice is the whole process's, and made when a kernel is queued: one thread at a time queues its kernels.
+        with turn, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels: torch.Tensor = torch.from_numpy(np.require(batch, requirements=("C", "W")))
         if on_gpu:
             pixels = pixels.pin_memory()
-        # TF32 would make fp32 on a GPU a third precision, which the cache key does not know of.
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact if on_gpu else nullcontext():
-            vectors: NDArray[np.float32] = compute(pixels.to(device, non_blocking=True)).cpu().numpy()
+        with torch.inference_mode():
+            pixels = pixels.to(device, non_blocking=True)
+            with exactly() if on_gpu else nullcontext():
+                queued = compute(pixels)
+            vectors: NDArray[np.float32] = queued.cpu().numpy()
             return vectors
 
     return Running(run, _STREAMS_OF_A_GPU if on_gpu else 1)
