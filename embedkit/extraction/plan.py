@@ -49,12 +49,15 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     """Return size and times of the file behind each address; times 0 where absent or too fresh to be trusted.
 
     The time of the last change of the inode tells what a copy that keeps the other time, or a swap of names, hides.
+    Behind a remote address both times are a hash of the entity tag and time that its server tells.
     """
     import pandas as pd
 
-    seen: dict[str, tuple[int, int, int]] = {}
+    paths = dict.fromkeys(images.split_address(address)[0] for address in addresses)
+    remote = [path for path in paths if images.is_remote(path)]
+    seen = dict(zip(remote, images.remote_stamps(remote), strict=True))
     now = time.time_ns()
-    for path in dict.fromkeys(images.split_address(address)[0] for address in addresses):
+    for path in paths.keys() - seen.keys():
         try:
             stat = os.stat(path)  # noqa: PTH116 - a million Path objects cost seconds
         except OSError:
