@@ -14,7 +14,7 @@ from embedkit.extraction.worker import Share
 
 def embed_elsewhere(
     cluster: RayCluster,
-    needed_by: Mapping[int, Sequence[Target]],
+    phases: Mapping[tuple[int, ...], Sequence[int]],
     addresses: Sequence[str],
     targets: Sequence[Target],
     *,
@@ -25,16 +25,13 @@ def embed_elsewhere(
     """Have a cluster embed rows for the targets that need them, and return what its workers have spent.
 
     Args:
-        needed_by: row -> who needs it. addresses: of all rows. targets: all that need any.
+        phases: who among the targets needs the same rows -> these rows. addresses: of all rows.
+        targets: all that need any.
         decoders, batch: as in `RayCluster.embed`.
 
     Raises:
         EmbedkitError: as `RayCluster.embed`; a worker met an error, or writes where it can't be seen from here.
     """
-    places = {id(target): number for number, target in enumerate(targets)}
-    phases: dict[tuple[int, ...], list[int]] = {}
-    for row, needed in sorted(needed_by.items()):
-        phases.setdefault(tuple(places[id(target)] for target in needed), []).append(row)
     shares = [Share(tuple(rows), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()]
     spent = []
     jobs, stores = [target.job for target in targets], [target.store for target in targets]

@@ -22,6 +22,7 @@ def batch_for(job: Job, asked: int | None) -> int:
     """Return how many images a forward pass of this job takes: as asked, else what suits its device."""
     return asked or _BATCH.get(job.device(), _BATCH["cpu"])
 
+
 Image = tuple[str, NDArray[np.uint8]]
 Encoded = tuple[NDArray[np.float32], float]
 """Vectors, and the seconds that they took."""

@@ -99,6 +99,23 @@ def remembered_digests(
     return [known.get(stamp) if stamp[-1] else None for stamp in now]
 
 
+def phases(pending: Sequence[Sequence[int]], n: int) -> dict[tuple[int, ...], list[int]]:
+    """Return who needs the same rows -> these rows in their order, first the one whose rows begin first.
+
+    Args:
+        pending: the rows of each. n: how many rows there are; a list for each would be much of what a run holds.
+    """
+    needs = np.zeros((n, len(pending)), bool)
+    for number, rows in enumerate(pending):
+        needs[rows, number] = True
+    some = np.flatnonzero(needs.any(1))
+    ways, first, which = np.unique(needs[some], axis=0, return_index=True, return_inverse=True)
+    return {
+        tuple(np.flatnonzero(ways[number]).tolist()): some[which.reshape(-1) == number].tolist()
+        for number in np.argsort(first)
+    }
+
+
 def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:
     """Return the digests with the missing ones computed; an image that can't be read stays without."""
     missing = [row for row, digest in enumerate(digests) if digest is None]

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.elsewhere import embed_elsewhere, together
 from embedkit.extraction.job import Job
-from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
 from embedkit.extraction.target import Target
@@ -154,30 +153,22 @@ class _Pass:
         Returns:
             What workers of a cluster have spent.
         """
-        needed_by: dict[int, list[Target]] = defaultdict(list)
-        for target in targets:
-            if pending := target.pending:
-                target.begin(self.batch)
-            for row in pending:
-                needed_by[row].append(target)
+        busy = [target for target in targets if target.pending]
         elsewhere: list[Cost] = []
-        if not needed_by:
+        if not busy:
             return elsewhere
-        phases: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for row in sorted(needed_by):
-            phases[tuple(map(id, needed_by[row]))].append(row)
-        busy = [target for target in targets if target.embedder]
+        for target in busy:
+            target.begin(self.batch)
+        shared = phases([target.pending for target in busy], len(self.addresses))
         what = f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}"
-        self.progress.start(what, len(needed_by))
+        self.progress.start(what, sum(map(len, shared.values())))
         try:
             if self.cluster is not None:
-                how: dict[str, Any] = {"decoders": self.workers, "batch": self.batch}
-                elsewhere += embed_elsewhere(
-                    self.cluster, needed_by, self.addresses, busy, progress=self.progress, **how
-                )
+                how: dict[str, Any] = {"decoders": self.workers, "batch": self.batch, "progress": self.progress}
+                elsewhere += embed_elsewhere(self.cluster, shared, self.addresses, busy, **how)
             else:
-                for rows in phases.values():
-                    self._embed_rows(rows, needed_by[rows[0]])
+                for which, rows in shared.items():
+                    self._embed_rows(rows, [busy[number] for number in which])
             for target in busy:
                 target.finish()
         except KeyboardInterrupt as error:

@@ -44,7 +44,8 @@ class Made:
     Attributes:
         which: its position among the worker's encoders.
         shards: its vectors. not_finite: digests of images whose vector has NaN or infinite values.
-        engine: what computed them. seconds: spent in the encoder. multiply_adds: of one image, None where the encoder can't be seen into.
+        engine: what computed them. seconds: spent in the encoder.
+        multiply_adds: of one image, None where the encoder can't be seen into.
     """
 
     which: int

@@ -79,7 +79,7 @@ def test_the_cache_is_the_same_though_a_worker_is_killed_half_way(
 
     killer = Thread(target=kill_one, daemon=True)
     killer.start()
-    slow = replace(job(Elsewhere(pause=0.05, mark=str(marks))), multiply_adds=lambda _: 7)
+    slow = replace(job(Elsewhere(pause=0.02, mark=str(marks))), multiply_adds=lambda _: 7)
     data = open_dataset(f"folder:{folder}")
     report = extract(data, slow, tmp_path / "cache", workers=0, batch=8, cluster=cluster)
     assert killed
