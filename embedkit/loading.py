@@ -20,6 +20,7 @@ def load(
     weights: Path | str | None = None,
     precision: str | None = None,
     key: str | None = None,
+    rows: caches.Selection | None = None,
 ) -> EmbeddingSet:
     """Read cached embeddings by name; imports no torch and needs neither images nor weights.
 
@@ -30,6 +31,7 @@ def load(
         model, data: as in `extract`. cache: the folder of all caches. weights: as in `extract`.
         precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one.
         key: names one file where several fit.
+        rows: a slice, positions or a mask of the rows to read, by default all; the others are not read.
 
     Raises:
         NotCached: nothing of that name, or only vectors of another configuration.
@@ -41,7 +43,7 @@ def load(
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
-    return caches.read(files[0] if key else _current(files, model, weights, precision, command))
+    return caches.read(files[0] if key else _current(files, model, weights, precision, command), rows)
 
 
 def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:

@@ -6,10 +6,11 @@ what an image or a model is.
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
-from embedkit.cache.header import Cached, read, read_header
+from embedkit.cache.header import Cached, read, read_header, vectors
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
 from embedkit.cache.receipt import recall, remember
 from embedkit.cache.store import Store, find, find_shards, remove, store_of
+from embedkit.cache.vectors import Selection
 
 __all__ = [
     "FORMAT_VERSION",
@@ -19,6 +20,7 @@ __all__ = [
     "EmbeddingSet",
     "ForeignCache",
     "NotCached",
+    "Selection",
     "Store",
     "cache_key",
     "canonical_json",
@@ -30,4 +32,5 @@ __all__ = [
     "remember",
     "remove",
     "store_of",
+    "vectors",
 ]

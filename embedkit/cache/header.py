@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached
-from embedkit.cache.sealed import open_sealed, reading
+from embedkit.cache.merge import row_checksums
+from embedkit.cache.sealed import open_parts, open_sealed, reading
 from embedkit.cache.shards import Rows
+from embedkit.cache.vectors import Selection, positions, read_vectors, stretches
 
 if TYPE_CHECKING:
     import h5py
@@ -89,17 +92,78 @@ def header_of(file: "h5py.File", path: Path) -> Cached:
     return header
 
 
-def read(path: Path) -> EmbeddingSet:
-    """Read a cache file whole, vectors as float32 of shape (n, d).
+def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
+    """Read a cache file, vectors as float32 of shape (n, d).
+
+    Args:
+        rows: a slice, positions or a mask; by default all. What else is in the file is not read, and vectors are
+            compared with their checksums.
 
     Raises:
         NotCached: there is no such file.
+        EmbedkitError: rows that there are not.
         ForeignCache, DamagedCache: see `open_sealed`.
     """
     if not path.exists():
         raise NotCached(f"there is no cache file {path}")
-    with open_sealed(path) as file, reading(path):
+    if rows is not None:
+        return _read_rows(path, rows)
+    with open_parts(path) as (file, plain), reading(path):
         header = header_of(file, path)
-        # numpy widens many times faster than HDF5.
-        X = file["X"][()].astype(np.float32, copy=False)
+        X = _vectors(file, plain, 0, header.shape[0], np.float32)
     return EmbeddingSet(X, header.table, header.provenance, header.failed)
+
+
+def vectors(path: Path, rows: Selection | None = None) -> np.ndarray:
+    """Read the vectors of a cache file without their table, of shape (n, d), in the type in which they are stored.
+
+    Args:
+        rows: as in `read`.
+
+    Raises:
+        NotCached, EmbedkitError, ForeignCache, DamagedCache: as `read`.
+    """
+    if not path.exists():
+        raise NotCached(f"there is no cache file {path}")
+    with open_parts(path, known=True) as (file, plain), reading(path):
+        n = file["X"].shape[0]
+        wanted = None if rows is None else positions(rows, n)
+        if wanted is None:
+            return _vectors(file, plain, 0, n, file["X"].dtype)
+        return _vectors_at(file, plain, path, wanted)
+
+
+def _read_rows(path: Path, rows: Selection) -> EmbeddingSet:
+    from embedkit.cache.elements import read_dict, read_table
+
+    with open_parts(path, known=True) as (file, plain), reading(path):
+        wanted, back = np.unique(positions(rows, file["X"].shape[0]), return_inverse=True)
+        X = _vectors_at(file, plain, path, wanted).astype(np.float32, copy=False)
+        table = read_table(file["obs"], wanted)
+        provenance, failed = _unpack(read_dict(file["uns/embedkit"])), read_table(file["uns/failed"])
+    if (back == np.arange(len(back))).all():
+        return EmbeddingSet(X, table, provenance, failed)
+    return EmbeddingSet(X[back], table.loc[back].reset_index(drop=True), provenance, failed)
+
+
+def _vectors_at(file: "h5py.File", plain: BufferedReader, path: Path, asked: np.ndarray) -> np.ndarray:
+    X, checksums = file["X"], file["uns"].get("checksums")
+    wanted, back = np.unique(asked, return_inverse=True)
+    parts = []
+    for part in stretches(wanted, X.shape[1] * X.dtype.itemsize):
+        first, last = int(part[0]), int(part[-1]) + 1
+        read_now = _vectors(file, plain, first, last, X.dtype)[part - first]
+        if checksums is not None and (row_checksums(read_now) != checksums[first:last][part - first]).any():
+            raise DamagedCache(f"{path} is damaged: vectors of rows {first} to {last - 1} differ from their checksums")
+        parts.append(read_now)
+    found = np.concatenate(parts) if parts else np.empty((0, X.shape[1]), X.dtype)
+    return found if len(back) == len(wanted) and (back == np.arange(len(back))).all() else found[back]
+
+
+def _vectors(
+    file: "h5py.File", plain: BufferedReader, first: int, last: int, into: "np.dtype[Any] | type"
+) -> np.ndarray:
+    X = file["X"]
+    d = int(X.shape[1])
+    at = (X.id.get_offset() or 0) + first * d * X.dtype.itemsize
+    return read_vectors(plain, at, (last - first, d), X.dtype, into)

@@ -15,6 +15,7 @@ from io import SEEK_END, BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedkit.cache.checked import note_checked, was_checked
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.key import FORMAT_VERSION
 from embedkit.cache.whole import TEMPORARY, whole_file
@@ -214,18 +215,35 @@ def open_sealed(path: Path, *, verified: bool = False) -> Iterator["h5py.File"]:
     Raises:
         ForeignCache, DamagedCache: see `check_sealed`; a file made to read outside itself.
     """
+    with open_parts(path, verified=verified) as (file, _):
+        yield file
+
+
+@contextmanager
+def open_parts(
+    path: Path, *, verified: bool = False, known: bool = False
+) -> "Iterator[tuple[h5py.File, BufferedReader]]":
+    """Open a sealed file as `open_sealed` does, and give the plain file too, for the bytes of the vectors.
+
+    Args:
+        known: whether a file that was checked before, and has not changed since, is not checked again.
+    """
     import h5py
 
     with _opened(path) as plain:
         if verified:
             _verify(plain, path)
-        seal = _check(plain, path)
+        seal = _seal_of(plain, path)
+        if not (known and was_checked(path, plain, seal.outside)):
+            _check(plain, path)
+            if known:
+                note_checked(path, plain, seal.outside)
         with reading(path):
             file = h5py.File(plain, "r")
         with file:
             with reading(path):
                 _refuse_strange(file, seal, path)
-            yield file
+            yield file, plain
 
 
 def _refuse_strange(file: "h5py.File", seal: Seal, path: Path) -> None:

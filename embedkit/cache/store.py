@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from embedkit.cache.checked import checked_note
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.header import Cached, header_of, pack, read_header
 from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
@@ -246,7 +247,8 @@ def remove(path: Path, cache: Path) -> None:
         read_seal(path)
     with writing_to(path.parent):
         path.unlink()
-        receipt(path).unlink(missing_ok=True)
+        for beside in (receipt(path), checked_note(path)):
+            beside.unlink(missing_ok=True)
 
 
 def store_of(path: Path) -> Store:

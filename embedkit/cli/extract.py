@@ -21,6 +21,10 @@ def extract(
     engine: options.Engine = None,
     decoder: options.Decoder = None,
     shard: options.Shard = None,
+    cluster: options.Cluster = None,
+    address: options.Address = None,
+    ray_workers: options.RayWorkers = None,
+    gpus_per_worker: options.GpusPerWorker = 0.0,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -32,12 +36,13 @@ def extract(
         data = list(map(datasets.pseudonymous, data))
     api.check_names(model, data)
     part = _part(shard)
+    ray = _cluster(cluster, shard, address, ray_workers, gpus_per_worker)
     reports = []
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
     how |= {"engine": engine, "decoder": decoder}
     jobs = [api.job_for(name, **how) for name in api.each(model)]
     folder = api.cache_folder(places.cache)
-    run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part}
+    run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part, "cluster": ray}
     for name in api.each(data):
         done = extract_all_named(name, jobs, folder, progress=Steps(), **run)
         reports += done
@@ -63,6 +68,21 @@ def _part(shard: str | None) -> tuple[int, int] | None:
     if not 1 <= number <= count:
         raise EmbedkitError(f"--shard {shard} means nothing: give 1/8 to 8/8 for eight parts")
     return number, count
+
+
+def _cluster(name: str | None, shard: str | None, address: str | None, workers: int | None, gpus: float) -> Any:
+    from embedkit.errors import EmbedkitError
+    from embedkit.extraction import RayCluster
+
+    if name is None:
+        if address or workers or gpus:
+            raise EmbedkitError("--address, --ray-workers and --gpus-per-worker are of a cluster: add --cluster ray")
+        return None
+    if name != "ray":
+        raise EmbedkitError(f"unknown cluster '{name}': it can be ray. For Slurm and others there is --shard")
+    if shard:
+        raise EmbedkitError("--shard and --cluster are two ways to share the work: give one of them")
+    return RayCluster(address, workers, gpus)
 
 
 def print_report(report: Any) -> None:

@@ -65,6 +65,20 @@ Shard = Annotated[
     str | None,
     typer.Option("--shard", help="3/8 embeds the third of eight parts of the set; `embedkit cache merge` joins them."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="ray: workers of a Ray cluster embed, one encoder each; needs embedkit[ray]."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Of a Ray cluster [default: $RAY_ADDRESS, else one is started on this machine]."),
+]
+RayWorkers = Annotated[
+    int | None, typer.Option("--ray-workers", min=1, help="Encoders [default: one per node, or per GPU asked for].")
+]
+GpusPerWorker = Annotated[
+    float, typer.Option("--gpus-per-worker", min=0, help="GPUs of each Ray worker; 0.5 lets two share one.")
+]
 AllowFailed = Annotated[
     int, typer.Option("--allow-failed", min=0, help="Exit with status 0 though so many images failed.")
 ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from embedkit import images
 from embedkit.datasets.addresses import file_of, inside
 from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.places import absolute, is_file, locate
@@ -40,7 +41,11 @@ def footprint(scheme: str, path: Path | str, root: Path | None = None) -> str | 
 def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | None, Iterable[str]]:
     if scheme == "csv":
         base = absolute(root) if root else Path(path).parent
-        listed = [inside(base, cell) for cell in read_column(Path(path), "path")]
+        cells = read_column(Path(path), "path")
+        if any(map(images.is_remote, cells)):
+            # What is elsewhere has to be asked.
+            return None, ()
+        listed = [inside(base, cell) for cell in cells]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
     if scheme == "npz" or (scheme in ("hf", "wds") and is_file(Path(path))):

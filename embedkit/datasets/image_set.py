@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedkit import images
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -42,11 +44,14 @@ class ImageSet:
         return len(self.table)
 
     def addresses(self) -> list[str]:
-        """Return where each image is: root joined with its path, in the order of the table."""
+        """Return where each image is: root joined with its path, or a remote address, in the order of the table."""
         if self.pseudonyms is not None:
             return list(self.where)
         root = str(self.root)
-        return [os.path.join(root, path) for path in self.table["path"]]  # noqa: PTH118 - a Path per image costs seconds
+        return [
+            path if images.is_remote(path) else os.path.join(root, path)  # noqa: PTH118 - a Path per image costs seconds
+            for path in self.table["path"]
+        ]
 
 
 def burned_in(dataset: ImageSet) -> list[str]:

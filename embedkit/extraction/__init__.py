@@ -1,5 +1,6 @@
 """From an `ImageSet` and an encoder to a cache file: read, decode, batch, encode, write, resume."""
 
+from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.job import Job, prepare
 from embedkit.extraction.ledger import Embedded, embedding_cost
 from embedkit.extraction.named import extract_all_named, extract_named
@@ -12,6 +13,7 @@ __all__ = [
     "Interrupted",
     "Job",
     "Progress",
+    "RayCluster",
     "Report",
     "Silent",
     "embedding_cost",

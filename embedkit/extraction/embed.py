@@ -15,6 +15,13 @@ from embedkit.encoders import Encoder, Occasion, OutOfMemory
 from embedkit.extraction.job import Job
 
 SHARD_ROWS = 256
+_BATCH = {"cpu": 32, "cuda": 256}
+
+
+def batch_for(job: Job, asked: int | None) -> int:
+    """Return how many images a forward pass of this job takes: as asked, else what suits its device."""
+    return asked or _BATCH.get(job.device(), _BATCH["cpu"])
+
 
 Image = tuple[str, NDArray[np.uint8]]
 Encoded = tuple[NDArray[np.float32], float]

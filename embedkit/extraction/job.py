@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ def prepare(
         raise EmbedkitError(f"unknown decoder '{policy}': choose {' or '.join(images.DECODERS)}")
     card = encoders.resolve(model)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
+    # A worker of a cluster may run in another folder.
+    found = replace(found, path=found.path.absolute())
     chosen = precision or encoders.default_precision(card)
 
     def where() -> str:

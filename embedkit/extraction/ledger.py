@@ -55,8 +55,8 @@ def with_engine(provenance: dict[str, Any], before: Mapping[str, Any] | None, en
 
     Args:
         before: the provenance of the file that is replaced, None where there is none.
-        engine: empty where nothing was computed now.
+        engine: or several with a comma between; empty where nothing was computed now.
     """
     known = str((before or {}).get("engine", ""))
-    names = sorted({*known.split(", "), engine} - {""})
+    names = sorted({*known.split(", "), *engine.split(", ")} - {""})
     return {**provenance, "engine": ", ".join(names)} if names else provenance

@@ -49,12 +49,15 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     """Return size and times of the file behind each address; times 0 where absent or too fresh to be trusted.
 
     The time of the last change of the inode tells what a copy that keeps the other time, or a swap of names, hides.
+    Behind a remote address both times are a hash of the entity tag and time that its server tells.
     """
     import pandas as pd
 
-    seen: dict[str, tuple[int, int, int]] = {}
+    paths = dict.fromkeys(images.split_address(address)[0] for address in addresses)
+    remote = [path for path in paths if images.is_remote(path)]
+    seen = dict(zip(remote, images.remote_stamps(remote), strict=True))
     now = time.time_ns()
-    for path in dict.fromkeys(images.split_address(address)[0] for address in addresses):
+    for path in paths.keys() - seen.keys():
         try:
             stat = os.stat(path)  # noqa: PTH116 - a million Path objects cost seconds
         except OSError:
@@ -94,6 +97,23 @@ def remembered_digests(
         known.update(zip(zip(rows["path"], *(rows[name] for name in STAMP), strict=True), rows["digest"], strict=True))
     now = zip(table["path"], *(stamps[name] for name in STAMP), strict=True)
     return [known.get(stamp) if stamp[-1] else None for stamp in now]
+
+
+def phases(pending: Sequence[Sequence[int]], n: int) -> dict[tuple[int, ...], list[int]]:
+    """Return who needs the same rows -> these rows in their order, first the one whose rows begin first.
+
+    Args:
+        pending: the rows of each. n: how many rows there are; a list for each would be much of what a run holds.
+    """
+    needs = np.zeros((n, len(pending)), bool)
+    for number, rows in enumerate(pending):
+        needs[rows, number] = True
+    some = np.flatnonzero(needs.any(1))
+    ways, first, which = np.unique(needs[some], axis=0, return_index=True, return_inverse=True)
+    return {
+        tuple(np.flatnonzero(ways[number]).tolist()): some[which.reshape(-1) == number].tolist()
+        for number in np.argsort(first)
+    }
 
 
 def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:

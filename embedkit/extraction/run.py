@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedkit.cache import Cached, CacheError, Store
-from embedkit.cost import measured
+from embedkit.cost import Cost, measured
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
+from embedkit.extraction.elsewhere import embed_elsewhere, together
 from embedkit.extraction.job import Job
-from embedkit.extraction.plan import canonical_table, hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
 from embedkit.extraction.target import Target
@@ -45,6 +46,7 @@ def extract_all(
     repair: bool = False,
     part: tuple[int, int] | None = None,
     merge_only: bool = False,
+    cluster: RayCluster | None = None,
 ) -> list[Report]:
     """Bring the cache files of a data set and several encoders up to date; only what has no vector is embedded.
 
@@ -57,6 +59,7 @@ def extract_all(
         repair: whether a damaged cache file is made anew; its vectors whose checksums hold are kept.
         part: (3, 8) embeds the third of eight parts of the set into shards, which a later run merges.
         merge_only: whether an image that can be read and has no vector is an error instead of being embedded.
+        cluster: whose workers decode and embed, instead of this process; ``workers`` is then of each of them.
 
     Returns:
         A report for each job, in their order.
@@ -112,11 +115,11 @@ def extract_all(
             locks.enter_context(store.lock())
             targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
         with measured() as meter:
-            _Pass(addresses, _workers(workers), batch, progress, merge_only).embed(targets)
+            elsewhere = _Pass(addresses, workers, batch, progress, merge_only, cluster).embed(targets)
         whole = sum(target.seconds for target in targets)
         for target in targets:
             if part is None:
-                target.commit(meter.cost.part(target.seconds / whole if whole else 0.0))
+                target.commit(together(meter.cost, elsewhere).part(target.seconds / whole if whole else 0.0))
             else:
                 target.note()
             report(target.job, target.store, target.embedded, target.ledger(), target.engine)
@@ -138,30 +141,34 @@ class _Pass:
     """One pass over the images of a set, for all encoders that need them; parameters as in `extract_all`."""
 
     addresses: Sequence[str]
-    workers: int
+    workers: int | None
     batch: int | None
     progress: Progress
     merge_only: bool
+    cluster: RayCluster | None
 
-    def embed(self, targets: Sequence[Target]) -> None:
-        """Embed what has no vector; images that the same encoders need are decoded once for all of them."""
-        needed_by: dict[int, list[Target]] = defaultdict(list)
-        for target in targets:
-            if pending := target.pending:
-                target.begin(self.batch)
-            for row in pending:
-                needed_by[row].append(target)
-        if not needed_by:
-            return
-        phases: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for row in sorted(needed_by):
-            phases[tuple(map(id, needed_by[row]))].append(row)
-        busy = [target for target in targets if target.embedder]
+    def embed(self, targets: Sequence[Target]) -> list[Cost]:
+        """Embed what has no vector; images that the same encoders need are decoded once for all of them.
+
+        Returns:
+            What workers of a cluster have spent.
+        """
+        busy = [target for target in targets if target.pending]
+        elsewhere: list[Cost] = []
+        if not busy:
+            return elsewhere
+        for target in busy:
+            target.begin(self.batch)
+        shared = phases([target.pending for target in busy], len(self.addresses))
         what = f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}"
-        self.progress.start(what, len(needed_by))
+        self.progress.start(what, sum(map(len, shared.values())))
         try:
-            for rows in phases.values():
-                self._embed_rows(rows, needed_by[rows[0]])
+            if self.cluster is not None:
+                how: dict[str, Any] = {"decoders": self.workers, "batch": self.batch, "progress": self.progress}
+                elsewhere += embed_elsewhere(self.cluster, shared, self.addresses, busy, **how)
+            else:
+                for which, rows in shared.items():
+                    self._embed_rows(rows, [busy[number] for number in which])
             for target in busy:
                 target.finish()
         except KeyboardInterrupt as error:
@@ -175,11 +182,12 @@ class _Pass:
             with suppress(CacheError):
                 for target in busy:
                     target.keep()
+        return elsewhere
 
     def _embed_rows(self, rows: Sequence[int], targets: Sequence[Target]) -> None:
         ways = list(dict.fromkeys(target.job.way for target in targets))
         addresses = [self.addresses[row] for row in rows]
-        stretches = decoded(rows, addresses, ways, workers=self.workers, batch=self.batch or _STRETCH)
+        stretches = decoded(rows, addresses, ways, workers=_workers(self.workers), batch=self.batch or _STRETCH)
         try:
             for stretch in stretches:
                 if self.merge_only and stretch.rows:

@@ -11,17 +11,16 @@ from embedkit.cost import Cost
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded
-from embedkit.extraction.embed import Embedder
+from embedkit.extraction.embed import Embedder, batch_for
 from embedkit.extraction.job import Job
 from embedkit.extraction.ledger import Embedded, with_cost, with_engine
 from embedkit.extraction.plan import hash_rest, remembered_digests, stamps_of
 from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress
+from embedkit.extraction.worker import Done, Made
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_BATCH = {"cpu": 32, "cuda": 256}
 
 
 class Target:
@@ -49,6 +48,8 @@ class Target:
         self.current = None if damaged else store.read()
         self.embedder: Embedder | None = None
         self._queued: set[str] = set()
+        self._multiply_adds: int | None = 0
+        self._engines: set[str] = set()
         self.stamps = stamps_of(dataset, addresses)
         self.digests = remembered_digests(table, self.stamps, self.current, store.noted_rows())
         self.failures: dict[int, tuple[str, str]] = {}
@@ -87,8 +88,8 @@ class Target:
 
     def begin(self, asked: int | None) -> None:
         """Make ready to take images; ``asked`` is the size of a batch, by default that of the device."""
-        batch = asked or _BATCH.get(self.job.device(), _BATCH["cpu"])
-        self.embedder = Embedder(self.job, self.store, batch, len(self.pending), self.progress.note)
+        size = batch_for(self.job, asked)
+        self.embedder = Embedder(self.job, self.store, size, len(self.pending), self.progress.note)
 
     def take(self, stretch: Decoded, pixels: np.ndarray) -> None:
         """Embed a stretch of decoded images, pixels as this encoder wants them, and note those that failed."""
@@ -99,6 +100,29 @@ class Target:
                 self._queued.add(digest)
                 self.embedder.add(digest, image)
         self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
+
+    def receive(self, done: Done, made: Made) -> None:
+        """Take what a worker elsewhere made of a stretch.
+
+        Raises:
+            EmbedkitError: its shards can't be seen from here.
+        """
+        assert self.embedder is not None
+        for shard in made.shards:
+            if not shard.path.exists():
+                raise EmbedkitError(
+                    f"a worker wrote {shard.path}, which is not to be seen from here: --cache must be a folder that "
+                    "all nodes share, under the same path"
+                )
+        for row, digest in zip(done.rows, done.digests, strict=True):
+            self.digests[row] = digest
+        self._queued.update(set(done.digests) - self.known)
+        self.failures.update({f.row: (f.reason, f.message) for f in done.failures})
+        self.embedder.shards += made.shards
+        self.embedder.not_finite |= made.not_finite
+        self.embedder.seconds += made.seconds
+        self._multiply_adds = made.multiply_adds
+        self._engines.add(made.engine)
 
     def finish(self) -> None:
         """Embed what waits for a full batch, and learn what was embedded."""
@@ -126,9 +150,9 @@ class Target:
 
     @property
     def engine(self) -> str:
-        """What has computed vectors in this run, empty if nothing did."""
+        """What has computed vectors in this run, here or elsewhere, empty if nothing did."""
         encoder = self.embedder.encoder if self.embedder else None
-        return encoder.engine if encoder else ""
+        return encoder.engine if encoder else ", ".join(sorted(self._engines - {""}))
 
     @property
     def seconds(self) -> float:
@@ -138,7 +162,7 @@ class Target:
     def _spent(self, cost: Cost) -> Embedded:
         """Return what its images have cost, multiply-adds included where the encoder can be seen into."""
         encoder = self.embedder.encoder if self.embedder else None
-        each = 0 if encoder is None else self.job.multiply_adds(encoder)
+        each = self._multiply_adds if encoder is None else self.job.multiply_adds(encoder)
         return Embedded(self.embedded, replace(cost, multiply_adds=None if each is None else each * self.embedded))
 
     def _failed_rows(self) -> list[int]:

@@ -22,6 +22,8 @@ from embedkit.images.errors import (
 )
 from embedkit.images.loading import decode, digest, frame_count, load
 from embedkit.images.policy import DECODERS, MAX_PIXELS, OVERSAMPLING, POLICY
+from embedkit.images.remote import is_remote
+from embedkit.images.remote import stamps as remote_stamps
 
 __all__ = [
     "DECODERS",
@@ -44,6 +46,8 @@ __all__ = [
     "decode",
     "digest",
     "frame_count",
+    "is_remote",
     "load",
+    "remote_stamps",
     "split_address",
 ]

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedkit.images.errors import MissingFile, TooManyPixels, TruncatedImage, UnreadableFile
-from embedkit.images.policy import MAX_BYTES
+from embedkit.images.errors import MissingFile, TruncatedImage, UnreadableFile
+from embedkit.images.policy import check_bytes
+from embedkit.images.remote import is_remote, read_remote, stamp
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change: another stamp under the same path is another file."""
@@ -32,6 +33,9 @@ def look(path: str) -> Stamp:
         MissingFile: there is none.
         UnreadableFile: a folder, a device, or one that the system does not let us see.
     """
+    if is_remote(path):
+        size, mark, _ = stamp(path)
+        return mark, size, mark
     try:
         with reading(path):
             found = Path(path).stat()
@@ -51,6 +55,8 @@ def read_bytes(path: str) -> bytes:
         TooManyPixels: it is larger than `MAX_BYTES`.
         MissingFile, UnreadableFile: as `look`.
     """
+    if is_remote(path):
+        return read_remote(path)
     check_bytes(look(path)[1], path)
     with reading(path):
         return Path(path).read_bytes()
@@ -67,22 +73,11 @@ def read_stretch(path: str, start: int, size: int, name: str) -> bytes:
         TooManyPixels, MissingFile, UnreadableFile: as `read_bytes`.
     """
     check_bytes(size, name)
+    if is_remote(path):
+        return read_remote(path, (start, size))
     held = look(path)[1]
     if held < start + size:
         raise TruncatedImage(f"{name}: the file ends at byte {held:,}, before the image does. Copy it again.")
     with reading(path), Path(path).open("rb") as stream:
         stream.seek(start)
         return stream.read(size)
-
-
-def check_bytes(size: int, name: str) -> None:
-    """Refuse an image by the size of its file.
-
-    Raises:
-        TooManyPixels: more than `MAX_BYTES`.
-    """
-    if size > MAX_BYTES:
-        raise TooManyPixels(
-            f"{name}: it has {size:,} bytes, more than the {MAX_BYTES:,} that are read. "
-            "Scale it down, cut it into tiles or store its frames one by one first."
-        )

@@ -7,7 +7,9 @@ from pathlib import Path
 from embedkit.images import columns, dicom, npz, raster
 from embedkit.images.address import Address, split_address
 from embedkit.images.errors import EmptyFile, ImageError, NotAnImage, UnsupportedImage
-from embedkit.images.files import Stamp, check_bytes, look, read_bytes, read_stretch, reading
+from embedkit.images.files import Stamp, look, read_bytes, read_stretch, reading
+from embedkit.images.policy import check_bytes
+from embedkit.images.remote import is_remote
 from embedkit.images.window import Pixels
 
 _ONE_FRAME = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
@@ -26,7 +28,7 @@ def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
     Raises:
         ImageError: a subclass for each way an image can be bad; no other error escapes.
     """
-    where = split_address(address)
+    where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         row = npz.read_row(where.path, where.array, where.row, address)
         return npz.to_rgb(row, address), npz.row_digest(row)
@@ -43,7 +45,7 @@ def digest(address: str) -> str:
     Raises:
         ImageError: the file or the row cannot be read. Whether it decodes is not asked.
     """
-    where = split_address(address)
+    where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         return npz.row_digest(npz.read_row(where.path, where.array, where.row, address))
     return _read(where, address)[1]
@@ -80,9 +82,9 @@ def decode(data: bytes, name: str, frame: int | None = None, least: int | None =
 def frame_count(path: str) -> int:
     """Return how many frames a file holds, from its header; 1 where it cannot be read, which loading it will say.
 
-    Files of formats that hold one frame are not opened.
+    Files of formats that hold one frame are not opened, nor remote ones.
     """
-    if not split_address(path).whole or Path(path).suffix.lower() in _ONE_FRAME:
+    if is_remote(path) or not split_address(path).whole or Path(path).suffix.lower() in _ONE_FRAME:
         return 1
     try:
         look(path)
@@ -97,6 +99,15 @@ def frame_count(path: str) -> int:
             return dicom.frame_count(stream, path)
     except ImageError:
         return 1
+
+
+def _split(address: str) -> Address:
+    where = split_address(address)
+    if where.array is not None and is_remote(where.path):
+        raise UnsupportedImage(
+            f"{address}: a row of a remote array or table can't be read. Copy {where.path} here first."
+        )
+    return where
 
 
 def _read(where: Address, name: str) -> tuple[bytes, str]:

@@ -46,6 +46,19 @@ def check_size(width: int, height: int, name: str) -> None:
         )
 
 
+def check_bytes(size: int, name: str) -> None:
+    """Refuse an image by the size of its file.
+
+    Raises:
+        TooManyPixels: more than `MAX_BYTES`.
+    """
+    if size > MAX_BYTES:
+        raise TooManyPixels(
+            f"{name}: it has {size:,} bytes, more than the {MAX_BYTES:,} that are read. "
+            "Scale it down, cut it into tiles or store its frames one by one first."
+        )
+
+
 def choose_frame(frame: int | None, frames: int, name: str) -> int:
     """Return the 0-based frame to decode of a file that holds `frames` of them.
 

@@ -157,3 +157,24 @@ def test_one_patient_of_a_class_is_too_few(embedkit: Run, tiny_model: str, image
     rows = "".join(f"{path},{path.split('/')[0]},{'p1' if 'red' in path else path}\n" for path in paths)
     data = _table(images, "path,label,group\n" + rows)
     _refused(embedkit("probe", "--model", tiny_model, "--data", data), "red", "group")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--cluster", "spark"], "it can be ray"),
+        (["--address", "auto"], "add --cluster ray"),
+        (["--gpus-per-worker", "1"], "add --cluster ray"),
+        (["--cluster", "ray", "--shard", "1/2"], "give one of them"),
+    ],
+)
+def test_options_of_a_cluster_that_mean_nothing(
+    embedkit: Run, tiny_model: str, images: Path, words: list[str], told: str
+) -> None:
+    _refused(embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", *words), told)
+
+
+def test_a_cluster_that_is_not_there(embedkit: Run, tiny_model: str, images: Path) -> None:
+    pytest.importorskip("ray")
+    cluster = ["--cluster", "ray", "--address", "127.0.0.1:1"]
+    _refused(embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", *cluster), "--address")

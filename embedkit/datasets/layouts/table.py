@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from embedkit import images
 from embedkit.datasets.addresses import file_of, frames, inside, there
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.contents import Contents
@@ -39,7 +40,7 @@ def read_csv(file: Path, base: Path) -> Contents:
 def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
     """Make a table of the text of its cells, as `read_csv` does; the index is the line in `file`."""
     rows["path"] = [_path(file, base, line, written) for line, written in rows["path"].items()]
-    if not any(there(base / file_of(path)) for path in rows["path"]):
+    if not any(images.is_remote(path) or there(base / file_of(path)) for path in rows["path"]):
         raise DatasetNotFound(
             f"none of the {len(rows)} images of {file} exists: looked for {base / rows['path'].iloc[0]} first. "
             f"Paths are relative to {base}; name another folder with --root."
@@ -72,7 +73,7 @@ def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
 def _path(file: Path, base: Path, line: object, written: str) -> str:
     if not written or "\0" in written:
         raise EmbedkitError(f"{file}, line {line}: the path is {'no file name' if written else 'empty'}: write one.")
-    path = inside(base, written)
+    path = written if images.is_remote(written) else inside(base, written)
     if path is None:
         raise EmbedkitError(
             f"{file}, line {line}: '{written}' is outside {base}. Paths are relative to that folder; "

@@ -1,0 +1,56 @@
+"""A run whose images are decoded and encoded elsewhere: shares out, what comes of them into the cache files here."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from embedkit.cost import Cost
+from embedkit.errors import EmbedkitError
+from embedkit.extraction.cluster import RayCluster
+from embedkit.extraction.progress import Progress
+from embedkit.extraction.target import Target
+from embedkit.extraction.worker import Share
+
+
+def embed_elsewhere(
+    cluster: RayCluster,
+    phases: Mapping[tuple[int, ...], Sequence[int]],
+    addresses: Sequence[str],
+    targets: Sequence[Target],
+    *,
+    decoders: int | None,
+    batch: int | None,
+    progress: Progress,
+) -> list[Cost]:
+    """Have a cluster embed rows for the targets that need them, and return what its workers have spent.
+
+    Args:
+        phases: who among the targets needs the same rows -> these rows. addresses: of all rows.
+        targets: all that need any.
+        decoders, batch: as in `RayCluster.embed`.
+
+    Raises:
+        EmbedkitError: as `RayCluster.embed`; a worker met an error, or writes where it can't be seen from here.
+    """
+    shares = [Share(tuple(rows), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()]
+    spent = []
+    jobs, stores = [target.job for target in targets], [target.store for target in targets]
+    with closing(cluster.embed(shares, jobs, stores, decoders=decoders, batch=batch)) as flow:
+        for done in flow:
+            if done.error:
+                raise EmbedkitError(done.error)
+            for note in done.notes:
+                progress.note(note)
+            for made in done.made:
+                targets[made.which].receive(done, made)
+            if done.cost is not None:
+                spent.append(done.cost)
+            progress.advance(len(done.rows) + len(done.failures))
+    return spent
+
+
+def together(here: Cost, elsewhere: Sequence[Cost]) -> Cost:
+    """Return the cost of a run with workers elsewhere; several may lie on one machine, whose energy each measures."""
+    if not elsewhere:
+        return here
+    return replace(sum(elsewhere, here), wall_seconds=here.wall_seconds, energy_kwh=None)

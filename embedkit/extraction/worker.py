@@ -1,0 +1,186 @@
+"""A worker on any machine: rows in, shards and what became of each row out; it needs no lock and knows no set."""
+
+import hashlib
+import os
+import pickle
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from embedkit.cache import Store
+from embedkit.cache.errors import writing_to
+from embedkit.cache.shards import Rows
+from embedkit.cache.whole import TEMPORARY
+from embedkit.cost import Cost, measured
+from embedkit.errors import EmbedkitError
+from embedkit.extraction.decode import Decoded, Failure, decoded
+from embedkit.extraction.embed import SHARD_ROWS, Embedder, batch_for
+from embedkit.extraction.job import Job
+
+_DECODED_TOGETHER = 32
+_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Share:
+    """Rows that the same encoders need; ``which`` are their positions among the worker's encoders."""
+
+    rows: tuple[int, ...]
+    addresses: tuple[str, ...]
+    which: tuple[int, ...]
+
+    def cut(self, size: int) -> "Iterator[Share]":
+        """Yield it in pieces of so many rows."""
+        for start in range(0, len(self.rows), size):
+            end = start + size
+            yield Share(self.rows[start:end], self.addresses[start:end], self.which)
+
+
+@dataclass
+class Made:
+    """What one encoder made of a stretch.
+
+    Attributes:
+        which: its position among the worker's encoders.
+        shards: its vectors. not_finite: digests of images whose vector has NaN or infinite values.
+        engine: what computed them. seconds: spent in the encoder.
+        multiply_adds: of one image, None where the encoder can't be seen into.
+    """
+
+    which: int
+    shards: list[Rows]
+    not_finite: set[str]
+    engine: str
+    seconds: float
+    multiply_adds: int | None
+
+
+@dataclass
+class Done:
+    """What became of a stretch of rows: those that could be read, with their digests, the others, and the vectors.
+
+    ``cost`` comes once for a whole share. ``error`` is what stopped the worker, in words for the user.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    cost: Cost | None = None
+    error: str = ""
+
+
+def stretch_rows(batch: int | None) -> int:
+    """Return how many rows make a stretch that is encoded and committed by itself: a shard, in whole batches."""
+    return SHARD_ROWS if batch is None else batch * -(-SHARD_ROWS // batch)
+
+
+class Worker:
+    """Holds one encoder per job and embeds shares of a set.
+
+    What comes of a stretch depends on its rows alone, and the names of its shards on their contents. So a share that is
+    done again, because its worker was killed, gives the same files.
+
+    Args:
+        jobs, stores: the encoders, and where the vectors of each go: a folder that all machines share.
+        images: how many it may expect in all. workers: decoding processes.
+        batch: images per forward pass, by default that of the device.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], stores: Sequence[Store], images: int, workers: int, batch: int | None
+    ) -> None:
+        self._notes: list[str] = []
+        self._embedders = [
+            Embedder(job, store, batch_for(job, batch), images, self._notes.append)
+            for job, store in zip(jobs, stores, strict=True)
+        ]
+        self._counted: dict[int, int | None] = {}
+        self._workers, self._batch = workers, batch
+
+    def __call__(self, block: Mapping[str, Any]) -> Iterator[dict[str, list[bytes]]]:
+        """Take a block of pickled shares, as Ray hands it over, and yield each `Done` as a block."""
+        for share in block["share"]:
+            for done in self.embed(pickle.loads(share)):
+                yield {"done": [pickle.dumps(done)]}
+
+    def embed(self, share: Share) -> Iterator[Done]:
+        """Decode and encode a share and commit its vectors, a stretch at a time."""
+        try:
+            self._try(share)
+            with measured() as meter:
+                for stretch in self._stretches(share):
+                    yield self._encoded(stretch, share)
+            yield Done(cost=meter.cost)
+        except EmbedkitError as error:
+            yield Done(error=f"{error} (a worker on {socket.gethostname()}, process {os.getpid()})")
+
+    def _try(self, share: Share) -> None:
+        """Write down that a share is begun: what kills each worker that takes it must not go round for ever.
+
+        Raises:
+            EmbedkitError: it was begun too often.
+        """
+        folder = self._embedders[share.which[0]].store.shard_folder
+        name = hashlib.sha256(repr(share.rows).encode()).hexdigest()[:24]
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f".{name}{TEMPORARY}").open("ab") as tries:
+                tries.write(b"x")
+                begun = tries.tell()
+        if begun > _TRIES:
+            raise EmbedkitError(
+                f"{_TRIES} workers died one after the other over the same {len(share.rows)} images, of which "
+                f"{share.addresses[0]} is the first. Most often memory runs out: give a smaller --batch, fewer "
+                "--ray-workers, or --workers 0. What was done is kept: run the same command again to go on"
+            )
+
+    def _ways(self, share: Share) -> list[Any]:
+        return list(dict.fromkeys(self._embedders[which].job.way for which in share.which))
+
+    def _stretches(self, share: Share) -> Iterator[list[Decoded]]:
+        waiting: list[Decoded] = []
+        size = self._batch or _DECODED_TOGETHER
+        flow = decoded(share.rows, share.addresses, self._ways(share), workers=self._workers, batch=size)
+        try:
+            for piece in flow:
+                waiting.append(piece)
+                if sum(len(one.rows) + len(one.failures) for one in waiting) >= stretch_rows(self._batch):
+                    yield waiting
+                    waiting = []
+        finally:
+            flow.close()
+        if waiting:
+            yield waiting
+
+    def _encoded(self, stretch: Sequence[Decoded], share: Share) -> Done:
+        done, ways = Done(), self._ways(share)
+        for piece in stretch:
+            done.rows += piece.rows
+            done.digests += piece.digests
+            done.failures += piece.failures
+        for which in share.which:
+            embedder = self._embedders[which]
+            before, seen, way = embedder.seconds, set[str](), ways.index(embedder.job.way)
+            for piece in stretch:
+                for digest, image in zip(piece.digests, piece.pixels[way], strict=True):
+                    if digest not in seen:
+                        seen.add(digest)
+                        embedder.add(digest, image)
+            embedder.finish()
+            shards, embedder.shards = embedder.shards, []
+            engine = embedder.encoder.engine if embedder.encoder else ""
+            spent, counted = embedder.seconds - before, self._multiply_adds(which)
+            done.made.append(Made(which, shards, embedder.not_finite & seen, engine, spent, counted))
+        done.notes, self._notes[:] = list(self._notes), []
+        return done
+
+    def _multiply_adds(self, which: int) -> int | None:
+        embedder = self._embedders[which]
+        if embedder.encoder is None:
+            return 0
+        if which not in self._counted:
+            self._counted[which] = embedder.job.multiply_adds(embedder.encoder)
+        return self._counted[which]

@@ -1,0 +1,146 @@
+"""Images behind an address of fsspec: ``https://…``, ``s3://…``, ``gs://…``, ``memory://…``.
+
+fsspec is the extra ``embedkit[remote]``, imported only for such an address; S3 and Google Cloud need ``s3fs`` or
+``gcsfs`` besides. No answer is waited for longer than `time_limit`.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from embedkit.errors import EmbedkitError
+from embedkit.images.errors import MissingFile, TruncatedImage, UnreadableFile, UnsupportedImage, reason_of
+from embedkit.images.policy import check_bytes
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_VARIABLE = "EMBEDKIT_REMOTE_SECONDS"
+_SECONDS = 60.0
+# A cloud drops a request now and then; one that fails thrice in a row has a reason.
+_PAUSES = (0.1, 1.0)
+_AT_ONCE = 32
+_MARKS = ("ETag", "etag", "e_tag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "mtime", "last_modified")
+
+Stamp = tuple[int, int, int]
+
+
+def is_remote(path: str) -> bool:
+    """Return whether a path is an address of fsspec, and no file of this machine."""
+    return _REMOTE.match(path) is not None
+
+
+def time_limit() -> float:
+    """Return how many seconds an image may take: ``EMBEDKIT_REMOTE_SECONDS``, else 60.
+
+    Raises:
+        EmbedkitError: the variable is no number above 0.
+    """
+    written = os.environ.get(_VARIABLE, str(_SECONDS))
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise EmbedkitError(f"{_VARIABLE}={written} means nothing: give a number of seconds above 0")
+    return seconds
+
+
+def read_remote(url: str, stretch: tuple[int, int] | None = None) -> bytes:
+    """Return the bytes behind an address, or ``stretch`` of them: the first byte and how many.
+
+    Raises:
+        MissingFile: there is nothing. UnreadableFile: no permission, no answer in time, a broken connection.
+        TruncatedImage: it ends before the stretch does. TooManyPixels: it is too large.
+        UnsupportedImage: a package is missing.
+    """
+    start, size = stretch or (0, 0)
+    part: dict[str, int] = {"start": start, "end": start + size} if stretch else {}
+    with _named(url):
+        data: bytes = _retried(lambda system, path: _call(system, "cat_file", path, **part), url)
+    if stretch and len(data) != size:
+        raise TruncatedImage(
+            f"{url}: it has {len(data):,} of the {size:,} bytes from byte {start:,} on. Copy it again."
+        )
+    check_bytes(len(data), url)
+    return data
+
+
+def stamp(url: str) -> Stamp:
+    """Return size and, twice, a hash of entity tag and time of change; 0 where the server tells neither.
+
+    Raises:
+        MissingFile, UnreadableFile, UnsupportedImage: as `read_remote`.
+    """
+    with _named(url):
+        info = _retried(lambda system, path: _call(system, "info", path), url)
+    told = [f"{name} {info[name]}" for name in _MARKS if info.get(name)]
+    # 15 hexadecimal digits fit 64 bits.
+    mark = int(hashlib.sha256("\n".join(told).encode()).hexdigest()[:15], 16) if told else 0
+    return int(info.get("size") or 0), mark, mark
+
+
+def stamps(urls: Sequence[str]) -> list[Stamp]:
+    """Return the stamp of each address, many at once; zeros for one that can't be had."""
+
+    def one(url: str) -> Stamp:
+        try:
+            return stamp(url)
+        except (MissingFile, UnreadableFile, UnsupportedImage):
+            return 0, 0, 0
+
+    with ThreadPoolExecutor(_AT_ONCE) as readers:
+        return list(readers.map(one, urls))
+
+
+@contextmanager
+def _named(url: str) -> Iterator[None]:
+    """Turn what a file system of fsspec says into the `ImageError` that names the address."""
+    try:
+        yield
+    except ImportError as error:
+        lacks = "pip install 'embedkit[remote]'" if error.name == "fsspec" else reason_of(error)
+        raise UnsupportedImage(f"{url}: it can't be read without another package ({lacks})") from error
+    except FileNotFoundError as error:
+        raise MissingFile(f"{url}: there is nothing at this address.") from error
+    except PermissionError as error:
+        raise UnreadableFile(f"{url}: no permission to read it. Give this machine the keys of the store.") from error
+    except TimeoutError as error:
+        raise UnreadableFile(
+            f"{url}: not here within {time_limit():g} s. Try again, or give it longer with {_VARIABLE}."
+        ) from error
+    except EmbedkitError:
+        raise
+    except Exception as error:
+        # Every file system has errors of its own, some of them plain Exceptions.
+        raise UnreadableFile(f"{url}: it can't be read ({reason_of(error)}). Try again.") from error
+
+
+def _retried(ask: Callable[[Any, str], Any], url: str) -> Any:
+    import fsspec
+
+    end = time.monotonic() + time_limit()
+    # Instances are kept by fsspec, and with them their connections.
+    system, path = fsspec.core.url_to_fs(url)
+    for pause in _PAUSES:
+        try:
+            return ask(system, path)
+        except (FileNotFoundError, PermissionError, ImportError, EmbedkitError):
+            raise
+        except Exception:
+            if time.monotonic() + pause >= end:
+                raise
+            time.sleep(pause)
+    return ask(system, path)
+
+
+def _call(system: Any, method: str, path: str, **arguments: Any) -> Any:
+    """Call a method of a file system; one that works asynchronously is not waited for longer than the limit."""
+    from fsspec import asyn
+
+    if isinstance(system, asyn.AsyncFileSystem):
+        return asyn.sync(system.loop, getattr(system, f"_{method}"), path, timeout=time_limit(), **arguments)
+    return getattr(system, method)(path, **arguments)

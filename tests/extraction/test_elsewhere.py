@@ -1,0 +1,117 @@
+"""What workers elsewhere made comes into the cache files as if it had been made here."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedkit import EmbedkitError
+from embedkit.cache import Store, read
+from embedkit.cost import Cost
+from embedkit.datasets import open_dataset
+from embedkit.extraction import Interrupted, Job, Report, extract, extract_all
+from embedkit.extraction.elsewhere import together
+from embedkit.extraction.worker import Done, Share, Worker
+from tests.extraction.fake import FakeEncoder, job, run, write_images
+
+ROWS = 700
+
+
+class InThisProcess:
+    """A cluster of one worker, which is here."""
+
+    workers = None
+
+    def __init__(self) -> None:
+        self.shares: list[Share] = []
+
+    def embed(
+        self, shares: Sequence[Share], jobs: Sequence[Job], stores: Sequence[Store], *, decoders: int, batch: int
+    ) -> Iterator[Done]:
+        self.shares += shares
+        worker = Worker(jobs, stores, ROWS, decoders, batch)
+        for share in shares:
+            yield from worker.embed(share)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many") / "images"
+    write_images(folder, ROWS)
+    (folder / "a" / "broken.png").write_text("no image")
+    (folder / "b" / "copy.png").write_bytes((folder / "a" / "00000.png").read_bytes())
+    return folder
+
+
+def _elsewhere(folder: Path, cache: Path, encoder: FakeEncoder | None = None, **options: Any) -> Report:
+    options = {"workers": 0, "batch": 8, "cluster": InThisProcess(), **options}
+    return extract(open_dataset(f"folder:{folder}"), job(encoder), cache, **options)
+
+
+def _same(one: Report, two: Report) -> None:
+    assert read(one.path).X.tobytes() == read(two.path).X.tobytes()
+    assert read(one.path).table.equals(read(two.path).table)
+    assert (one.total, one.embedded, one.reused, one.ledger) == (two.total, two.embedded, two.reused, two.ledger)
+
+
+def test_the_file_and_the_report_are_those_of_a_run_here(folder: Path, tmp_path: Path) -> None:
+    _same(_elsewhere(folder, tmp_path / "one"), run(folder, tmp_path / "two"))
+    assert not list(tmp_path.rglob(".shards/*"))
+
+
+def test_what_is_there_is_kept_and_several_encoders_share_a_pass(folder: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    for path in sorted(folder.rglob("*.png"))[:300]:
+        (part / path.parent.name).mkdir(parents=True, exist_ok=True)
+        (part / path.parent.name / path.name).write_bytes(path.read_bytes())
+    run(part, tmp_path / "cache")
+    here = InThisProcess()
+    jobs = [job(), replace(job(weights="2"), multiply_adds=lambda _: 7)]
+    options: dict[str, Any] = {"workers": 0, "batch": 8, "cluster": here}
+    one, two = extract_all(open_dataset(f"folder:{folder}"), jobs, tmp_path / "cache", **options)
+    assert (one.embedded, two.embedded) == (ROWS - 300, ROWS)
+    # The broken image is tried for both.
+    assert {share.which: len(share.rows) for share in here.shares} == {(1,): 301, (0, 1): ROWS - 300 + 1}
+    assert (
+        read(one.path).X.tobytes() == read(two.path).X.tobytes() == read(run(folder, tmp_path / "o").path).X.tobytes()
+    )
+    assert '"multiply_adds_per_image": 7' in read(two.path).provenance["cost"]
+
+
+@pytest.mark.parametrize("error", [EmbedkitError("another output"), KeyboardInterrupt()])
+def test_what_was_made_before_an_error_is_kept(folder: Path, tmp_path: Path, error: BaseException) -> None:
+    class Failing(FakeEncoder):
+        def encode(self, batch: np.ndarray) -> np.ndarray:
+            if len(self.batches) == 40:
+                raise error
+            return super().encode(batch)
+
+    with pytest.raises(
+        EmbedkitError, match=r"another output \(a worker on|The 256 embeddings made until now are kept"
+    ) as told:
+        _elsewhere(folder, tmp_path / "one", Failing())
+    assert isinstance(told.value, Interrupted) == isinstance(error, KeyboardInterrupt)
+    report = _elsewhere(folder, tmp_path / "one")
+    assert report.reused >= 256
+    assert read(report.path).X.tobytes() == read(run(folder, tmp_path / "two").path).X.tobytes()
+
+
+def test_shards_that_can_not_be_seen_from_here_are_told(folder: Path, tmp_path: Path) -> None:
+    class OnAnotherDisk(InThisProcess):
+        def embed(self, shares: Any, jobs: Any, stores: Any, **how: Any) -> Iterator[Done]:
+            for done in super().embed(shares, jobs, stores, **how):
+                for made in done.made:
+                    made.shards[:] = [replace(shard, path=tmp_path / "elsewhere") for shard in made.shards]
+                yield done
+
+    with pytest.raises(EmbedkitError, match="--cache must be a folder that all nodes share"):
+        _elsewhere(folder, tmp_path, cluster=OnAnotherDisk())
+
+
+def test_the_clock_is_of_here_and_the_processors_are_everybodys() -> None:
+    here, there = Cost(10.0, 1.0, 100, None, 1.0), Cost(9.0, 8.0, 300, None, 2.0)
+    assert together(here, []) == here
+    assert together(here, [there, there]) == Cost(10.0, 17.0, 300, None, None)
