@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from embedkit import EmbedkitError
+from embedkit import EmbedkitError, images
 from embedkit.cache import Store, read
 from embedkit.cost import Cost
 from embedkit.datasets import open_dataset
@@ -79,6 +80,18 @@ def test_what_is_there_is_kept_and_several_encoders_share_a_pass(folder: Path, t
         read(one.path).X.tobytes() == read(two.path).X.tobytes() == read(run(folder, tmp_path / "o").path).X.tobytes()
     )
     assert '"multiply_adds_per_image": 7' in read(two.path).provenance["cost"]
+
+
+def test_images_are_decoded_as_the_key_says(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((640, 480)).save(tmp_path / "large" / f"{number}.jpg")
+    data, scaled = open_dataset(f"folder:{tmp_path / 'large'}"), job(decoder=images.DECODERS["scaled"])
+    here = extract(data, scaled, tmp_path / "one", workers=0, batch=8)
+    there = extract(data, scaled, tmp_path / "two", workers=0, batch=8, cluster=InThisProcess())
+    assert read(here.path).X.tobytes() == read(there.path).X.tobytes()
+    assert (read(here.path).X != read(extract(data, job(), tmp_path / "one", workers=0).path).X).any()
 
 
 @pytest.mark.parametrize("error", [EmbedkitError("another output"), KeyboardInterrupt()])
