@@ -10,7 +10,6 @@ fp32. Decoder and encoder share the processor's cores, so nothing is faster than
 import argparse
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -93,7 +92,7 @@ def plain_script(addresses: list[str], card: Any, path: Path) -> tuple[float, np
 def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
     """Return images/s of the encoder on pixels that are in memory already."""
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, *encoder.shape), dtype=np.uint8)
-    with ThreadPoolExecutor(encoder.streams) as pool:
+    with encoder.threads() as pool:
         list(pool.map(encoder.encode, [batch] * encoder.streams))
         done, begun = 0, time.perf_counter()
         while time.perf_counter() - begun < seconds:

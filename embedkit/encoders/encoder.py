@@ -31,13 +31,14 @@ class Encoder:
         shape: height, width and channels of the images that it takes.
         dim: numbers in an embedding.
         engine: what computes it.
-        streams: how many threads should call `encode` at once for the hardware to be busy.
+        streams: how many threads should call `encode` at once for the hardware to be busy; `threads` makes them.
     """
 
     def __init__(self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT) -> None:
         self.card = card
         self.shape = card.preprocessing.shape
         self.engine, self.streams = engine, running.streams
+        self.threads = running.threads
         self._run = running.run
         self.dim = card.dim if card.dim is not None else self._measure()
 

@@ -65,7 +65,7 @@ class Embedder:
         if self._threads is None:
             begun = time.perf_counter()
             self.encoder = self.job.load(Occasion(self._filled(images), self.images, self.note))
-            self._threads = ThreadPoolExecutor(self.encoder.streams, thread_name_prefix="encoder")
+            self._threads = self.encoder.threads()
             self.seconds += time.perf_counter() - begun
         del self.waiting[: self.batch]
         self.flying.append((images, self._threads.submit(self._encode, self._filled(images))))

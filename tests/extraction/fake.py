@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class FakeEncoder:
     dim: int = 6
     engine: str = "torch"
     streams: int = 1
+
+    def threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.streams)
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         self.batches.append(len(batch))

@@ -32,4 +32,5 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
     module: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
         eager.prepared(model, preprocessing, precision, device), dynamic=False
     )
-    return eager.by_torch(module, device)
+    # It is compiled for the threads that it has, and once.
+    return Running(eager.by_torch(module, device).run)

@@ -1,7 +1,9 @@
 """Torch as it is, one operation after another: the engine that always works, and the reference of the others."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+# Each holds the activations of a batch.
+_MOST_STREAMS = 4
 # One batch is made ready and copied while a GPU computes another.
 _STREAMS_OF_A_GPU = 2
 
@@ -75,4 +79,9 @@ def by_torch(compute: "Callable[[torch.Tensor], torch.Tensor]", device: str) -> 
             vectors: NDArray[np.float32] = queued.cpu().numpy()
             return vectors
 
-    return Running(run, _STREAMS_OF_A_GPU if on_gpu else 1)
+    if on_gpu:
+        return Running(run, _STREAMS_OF_A_GPU)
+    # Batches beside each other, each on its own cores, don't wait for each other after every operation.
+    cores = len(os.sched_getaffinity(0))
+    streams = min(cores, _MOST_STREAMS)
+    return Running(run, streams, partial(torch.set_num_threads, cores // streams))

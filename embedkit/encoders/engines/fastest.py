@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,7 +123,7 @@ class Contest:
 
 
 def _rate(running: Running, sample: NDArray[np.uint8]) -> float:
-    with ThreadPoolExecutor(running.streams) as pool:
+    with running.threads() as pool:
         batches = [sample] * running.streams
         # The first pass compiles, lays out weights, allocates.
         list(pool.map(running.run, batches))

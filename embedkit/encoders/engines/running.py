@@ -1,6 +1,7 @@
 """Running: a model that an engine has made ready."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,16 @@ class Running:
     Attributes:
         run: embeds a batch; may be called from ``streams`` threads at once.
         streams: how many batches must be in flight for the hardware to be busy.
+        begin: called in each thread that will run batches, before the first.
     """
 
     run: Run
     streams: int = 1
+    begin: Callable[[], None] | None = None
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Return as many threads as there are streams."""
+        return ThreadPoolExecutor(self.streams, thread_name_prefix="encoder", initializer=self.begin)
 
 
 def reason_of(error: Exception) -> str:
