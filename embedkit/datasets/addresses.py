@@ -46,7 +46,7 @@ def multi_frame(path: str) -> bool:
 
 def frames(root: Path, path: str) -> list[str]:
     """Return the addresses in one file: the file itself, or each frame of a file that has several."""
-    if images.is_remote(path) or not multi_frame(path) or file_of(path) != path:
+    if images.is_remote(path) or not multi_frame(path) or file_of(path) != path or images.split_channels(path):
         return [path]
     try:
         count = images.frame_count(str(root / path))

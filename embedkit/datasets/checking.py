@@ -14,7 +14,7 @@ from embedkit.datasets.open import open_dataset
 from embedkit.datasets.places import data_root, locate
 from embedkit.datasets.unpacking import ARCHIVES, members
 from embedkit.errors import EmbedkitError
-from embedkit.images import ImageError, digest, split_address
+from embedkit.images import ImageError, digest, files_of, is_remote, split_address, split_channels
 
 State = Literal["ready", "partly there", "absent"]
 _SHOWN = 5
@@ -75,7 +75,7 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     name = canonical(spec)
     card = catalog()[name] if name else None
     opened = open_dataset(spec, root, fetch=False)
-    there = [os.path.exists(_file(address)) for address in opened.addresses()]  # noqa: PTH110 - a Path each costs seconds
+    there = [not _absent(address) for address in opened.addresses()]
     table = opened.table[there]
     columns = next(iter(opened.targets.values()), ())
     counted = table["split"].value_counts() if "split" in table else None
@@ -89,8 +89,15 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
 
 
-def _file(address: str) -> str:
-    return split_address(address).path
+def _absent(address: str) -> list[str]:
+    """Return the channels of an image that have no file, or one that is not there; of an image in one file its path."""
+    parts = split_channels(address) or {address: address}
+    return [name for name, part in parts.items() if not _there(split_address(part).path)]
+
+
+def _there(path: str) -> bool:
+    # What is elsewhere is not asked; a Path each costs seconds.
+    return is_remote(path) or os.path.exists(path)  # noqa: PTH110
 
 
 def _classes(table: Any, columns: tuple[str, ...]) -> dict[str, int]:
@@ -104,8 +111,13 @@ def _classes(table: Any, columns: tuple[str, ...]) -> dict[str, int]:
 
 
 def _missing(opened: ImageSet, there: list[bool]) -> list[Finding]:
-    paths = [path for path, found in zip(opened.table["path"], there, strict=True) if not found]
-    return [Finding("images listed but not there", len(paths), tuple(paths[:_SHOWN]))] if paths else []
+    lost = [row for row, found in enumerate(there) if not found]
+    paths, addresses = opened.table["path"], opened.addresses()
+    shown = [
+        f"{', '.join(_absent(addresses[row]))} of {paths[row]}" if split_channels(addresses[row]) else paths[row]
+        for row in lost[:_SHOWN]
+    ]
+    return [Finding("images listed but not there", len(lost), tuple(shown))] if lost else []
 
 
 def _differing(card: DatasetCard | None, splits: dict[str, int], present: int) -> list[Finding]:
@@ -142,7 +154,7 @@ def _burned_in(opened: ImageSet) -> list[Finding]:
 def _unpacked(opened: ImageSet) -> list[Finding]:
     """Return the archives beside the images of which only a part was unpacked."""
     findings, root = [], opened.root
-    read_as_they_are = {_file(address) for address in opened.addresses()}
+    read_as_they_are = {file for address in opened.addresses() for file in files_of(address)}
     for archive in sorted(path for path in root.iterdir() if path.name.lower().endswith(ARCHIVES)):
         if str(archive) in read_as_they_are:
             continue
@@ -186,6 +198,9 @@ def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> lis
 
 def _size(address: str) -> int | None:
     """Return the bytes of an image; 0 for a row of an array or column, and None for a frame of a file."""
+    if several := split_channels(address):
+        sizes = [_size(part) for part in several.values()]
+        return None if None in sizes else sum(filter(None, sizes))
     where = split_address(address)
     if where.stretch is not None:
         return where.stretch[1]

@@ -13,8 +13,9 @@ from pathlib import Path
 from embedkit import images
 from embedkit.datasets.addresses import file_of, inside
 from embedkit.datasets.catalog import canonical, catalog
+from embedkit.datasets.channels import with_paths
 from embedkit.datasets.places import absolute, is_file, locate
-from embedkit.datasets.tabular import read_column
+from embedkit.datasets.tabular import read_cells
 from embedkit.datasets.walk import walk
 from embedkit.errors import EmbedkitError
 
@@ -41,11 +42,11 @@ def footprint(scheme: str, path: Path | str, root: Path | None = None) -> str | 
 def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | None, Iterable[str]]:
     if scheme == "csv":
         base = absolute(root) if root else Path(path).parent
-        cells = read_column(Path(path), "path")
+        cells = with_paths(Path(path), lambda names: read_cells(Path(path), names))
         if any(map(images.is_remote, cells)):
             # What is elsewhere has to be asked.
             return None, ()
-        listed = [inside(base, cell) for cell in cells]
+        listed = [inside(base, cell) for cell in cells if cell]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
     if scheme == "npz" or (scheme in ("hf", "wds") and is_file(Path(path))):

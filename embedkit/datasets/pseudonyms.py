@@ -26,6 +26,7 @@ _IDENTIFYING = frozenset({
 # What a catalog says of a set names no file and no patient; what a reader saw of a folder may.
 _KEPT_FACTS = frozenset({
     "title", "modality", "licence", "citation", "homepage", "resolution", "group", "related", "notes", "classes",
+    "channels",
 })
 # fmt: on
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

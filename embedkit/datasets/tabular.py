@@ -71,15 +71,15 @@ def read_rows(path: Path, required: Sequence[str], dialect: Dialect = _PLAIN) ->
     return table[[name for name in header if name]]
 
 
-def read_column(path: Path, name: str) -> list[str]:
-    """Return the cells of one column of a table, as `read_rows` does.
+def read_cells(path: Path, names: Sequence[str]) -> list[str]:
+    """Return the cells of some columns of a table, row by row, as `read_rows` does.
 
     Raises:
         EmbedkitError: as `read_rows`.
     """
-    header, records = _header_and_records(path, (name,))
-    place = header.index(name)
-    return [cells[place] for _, cells in records]
+    header, records = _header_and_records(path, names)
+    places = [header.index(name) for name in names]
+    return [cells[place] for _, cells in records for place in places]
 
 
 def _header_and_records(

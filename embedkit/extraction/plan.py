@@ -1,5 +1,6 @@
 """What is known of each image before any is decoded: its digest, and whether a vector of it exists."""
 
+import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -49,11 +50,13 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     """Return size and times of the file behind each address; times 0 where absent or too fresh to be trusted.
 
     The time of the last change of the inode tells what a copy that keeps the other time, or a swap of names, hides.
-    Behind a remote address both times are a hash of the entity tag and time that its server tells.
+    Behind a remote address both times are a hash of the entity tag and time that its server tells. Of several files it
+    is the sum of the sizes, and a hash in the place of the times.
     """
     import pandas as pd
 
-    paths = dict.fromkeys(images.split_address(address)[0] for address in addresses)
+    behind = [images.files_of(address) for address in addresses]
+    paths = dict.fromkeys(file for files in behind for file in files)
     remote = [path for path in paths if images.is_remote(path)]
     seen = dict(zip(remote, images.remote_stamps(remote), strict=True))
     now = time.time_ns()
@@ -65,8 +68,18 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
         else:
             fresh = now - max(stat.st_mtime_ns, stat.st_ctime_ns) < FRESH_NS
             seen[path] = (stat.st_size, *((0, 0) if fresh else (stat.st_mtime_ns, stat.st_ctime_ns)))
-    rows = [seen[images.split_address(address)[0]] for address in addresses]
+    rows = [_together([seen[file] for file in files]) for files in behind]
     return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
+
+
+def _together(stamps: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    if len(stamps) == 1:
+        return stamps[0]
+    size = sum(stamp[0] for stamp in stamps)
+    if not all(stamp[-1] for stamp in stamps):
+        return size, 0, 0
+    # 15 hexadecimal digits fit 64 bits.
+    return size, 0, int(hashlib.sha256(repr(list(stamps)).encode()).hexdigest()[:15], 16)
 
 
 def stamps_of(dataset: ImageSet, addresses: Sequence[str]) -> "pd.DataFrame":

@@ -1,11 +1,11 @@
 """The images room: from the address of one image to its pixels and its identity.
 
 It decodes JPEG, PNG, PGM, PPM, TIFF, BMP, GIF, WebP, DICOM and the rows of an npz to 8-bit RGB, by content and by the
-choices written in `POLICY`, and has a named `ImageError` for each way an image can be bad. It knows nothing of data
-sets and models.
+choices written in `POLICY`, puts several files together as the channels of one image, and has a named `ImageError`
+for each way an image can be bad. It knows nothing of data sets and models.
 """
 
-from embedkit.images.address import Address, split_address
+from embedkit.images.address import Address, files_of, join_channels, split_address, split_channels
 from embedkit.images.errors import (
     DamagedImage,
     EmptyFile,
@@ -15,6 +15,7 @@ from embedkit.images.errors import (
     NotAnImage,
     NotFinite,
     SeveralFrames,
+    SizesDiffer,
     TooManyPixels,
     TruncatedImage,
     UnreadableFile,
@@ -39,15 +40,19 @@ __all__ = [
     "NotAnImage",
     "NotFinite",
     "SeveralFrames",
+    "SizesDiffer",
     "TooManyPixels",
     "TruncatedImage",
     "UnreadableFile",
     "UnsupportedImage",
     "decode",
     "digest",
+    "files_of",
     "frame_count",
     "is_remote",
+    "join_channels",
     "load",
     "remote_stamps",
     "split_address",
+    "split_channels",
 ]

@@ -69,6 +69,12 @@ class NoSuchPart(ImageError):
     reason = "no such part"
 
 
+class SizesDiffer(ImageError):
+    """The files that are the channels of one image have different sizes."""
+
+    reason = "sizes differ"
+
+
 class NotFinite(ImageError):
     """Pixels are NaN or infinite."""
 

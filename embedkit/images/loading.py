@@ -4,9 +4,9 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from embedkit.images import columns, dicom, npz, raster
-from embedkit.images.address import Address, split_address
-from embedkit.images.errors import EmptyFile, ImageError, NotAnImage, UnsupportedImage
+from embedkit.images import channels, columns, dicom, npz, raster
+from embedkit.images.address import Address, split_address, split_channels
+from embedkit.images.errors import EmptyFile, ImageError, MissingFile, NotAnImage, UnsupportedImage
 from embedkit.images.files import Stamp, look, read_bytes, read_stretch, reading
 from embedkit.images.policy import check_bytes
 from embedkit.images.remote import is_remote
@@ -19,8 +19,8 @@ def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
     """Read, identify and decode one image.
 
     Args:
-        address: a file, or a part of one as `split_address` reads it.
-        least: as in `decode`.
+        address: a file, a part of one as `split_address` reads it, or several files as `split_channels` reads them.
+        least: as in `decode`; channels are read at their full size, so that they go on lying over each other.
 
     Returns:
         Its pixels, (H, W, 3) uint8 RGB, and its digest as `digest` gives it, of the same bytes.
@@ -28,6 +28,10 @@ def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
     Raises:
         ImageError: a subclass for each way an image can be bad; no other error escapes.
     """
+    if several := split_channels(address):
+        parts = {name: load(part) for name, part in _given(several, address).items()}
+        pixels = channels.stack({name: part for name, (part, _) in parts.items()}, address)
+        return pixels, channels.identity(one for _, one in parts.values())
     where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         row = npz.read_row(where.path, where.array, where.row, address)
@@ -40,11 +44,13 @@ def digest(address: str) -> str:
     """Return the identity of an image: 32 hex digits of a sha256.
 
     Of a file's bytes, also where the file lies in an archive or in a column; of its bytes and the fragment for a
-    frame; of dtype, shape and bytes for a row of an npz.
+    frame; of dtype, shape and bytes for a row of an npz; of the digests of its channels for several files.
 
     Raises:
         ImageError: the file or the row cannot be read. Whether it decodes is not asked.
     """
+    if several := split_channels(address):
+        return channels.identity([digest(part) for part in _given(several, address).values()])
     where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         return npz.row_digest(npz.read_row(where.path, where.array, where.row, address))
@@ -108,6 +114,13 @@ def _split(address: str) -> Address:
             f"{address}: a row of a remote array or table can't be read. Copy {where.path} here first."
         )
     return where
+
+
+def _given(several: dict[str, str], address: str) -> dict[str, str]:
+    for name, part in several.items():
+        if not part:
+            raise MissingFile(f"{address}: there is no file for its channel '{name}'. Add one, or leave the image out.")
+    return several
 
 
 def _read(where: Address, name: str) -> tuple[bytes, str]:

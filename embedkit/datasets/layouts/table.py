@@ -1,4 +1,7 @@
-"""A table of images: ``csv:PATH`` and any set that comes so. Columns path, and label, split, group where known."""
+"""A table of images: ``csv:PATH`` and any set that comes so. Columns path, and label, split, group where known.
+
+Where an image lies in several files, each a channel, the columns are ``path_NAME`` in the place of ``path``.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import pandas as pd
 from embedkit import images
 from embedkit.datasets.addresses import file_of, frames, inside, there
 from embedkit.datasets.card import DatasetCard
+from embedkit.datasets.channels import PREFIX, channel_columns, with_paths
 from embedkit.datasets.contents import Contents
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.published import first_mark
@@ -34,15 +38,23 @@ def read_csv(file: Path, base: Path) -> Contents:
     Raises:
         EmbedkitError: the table can't be read, or a row of it can't be used; the message names the line.
     """
-    return from_rows(read_rows(file, ("path",)), file, base)
+    return from_rows(with_paths(file, lambda names: read_rows(file, names)), file, base)
 
 
 def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
     """Make a table of the text of its cells, as `read_csv` does; the index is the line in `file`."""
-    rows["path"] = [_path(file, base, line, written) for line, written in rows["path"].items()]
-    if not any(images.is_remote(path) or there(base / file_of(path)) for path in rows["path"]):
+    channels = channel_columns([str(name) for name in rows], file)
+    if channels:
+        names = [name.removeprefix(PREFIX) for name in channels]
+        named = (dict(zip(names, cells, strict=True)) for cells in rows[channels].to_numpy().tolist())
+        rows["path"] = [_channels(file, base, line, files) for line, files in zip(rows.index, named, strict=True)]
+        rows = rows.drop(columns=channels)
+    else:
+        rows["path"] = [_path(file, base, line, written) for line, written in rows["path"].items()]
+    files = [one for path in rows["path"] for one in images.files_of(path)]
+    if not any(images.is_remote(one) or there(base / one) for one in files):
         raise DatasetNotFound(
-            f"none of the {len(rows)} images of {file} exists: looked for {base / rows['path'].iloc[0]} first. "
+            f"none of the {len(rows)} images of {file} exists: looked for {base / files[0]} first. "
             f"Paths are relative to {base}; name another folder with --root."
         )
     if "split" in rows:
@@ -67,6 +79,8 @@ def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
     facts: dict[str, Any] = {"repeated_rows": whole - len(rows)} if whole > len(rows) else {}
     if "group" in columns:
         facts["group"] = "the column group of the table"
+    if channels:
+        facts["channels"] = names
     return Contents(pd.DataFrame(columns).reset_index(drop=True), targets, facts)
 
 
@@ -80,6 +94,16 @@ def _path(file: Path, base: Path, line: object, written: str) -> str:
             "name the folder that holds all images with --root."
         )
     return path
+
+
+def _channels(file: Path, base: Path, line: object, files: dict[str, str]) -> str:
+    """Return the address of an image from what its channels are written as; an empty cell is a channel without a file.
+
+    Such an image is listed as failed when it is read, as is one whose file is not there.
+    """
+    if not any(files.values()):
+        raise EmbedkitError(f"{file}, line {line}: no channel has a path: write them.")
+    return images.join_channels({name: _path(file, base, line, one) if one else "" for name, one in files.items()})
 
 
 def _split(file: Path, line: object, written: str) -> str:
