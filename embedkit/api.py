@@ -11,7 +11,7 @@ from embedkit import cache as caches
 from embedkit import datasets, encoders
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import Job, Progress, embedding_cost, prepare
+from embedkit.extraction import AnyJob, Derived, Progress, derive, embedding_cost, prepare
 from embedkit.extraction import extract as run_extraction
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def extract(
     """Embed a data set with a frozen encoder, or read what was embedded before.
 
     Args:
-        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
+        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED``, ``onnx:PATH`` or ``aligned:FILE`` (a pair
+            that `embedkit.align` saved).
         data: a catalog name, ``folder:PATH``, ``csv:PATH`` or another address of `embedkit.open_dataset`.
         cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
             of them.
@@ -76,7 +77,7 @@ def job_for(
     engine: str | None = None,
     decoder: str | None = None,
     fetch: bool = True,
-) -> Job:
+) -> AnyJob:
     """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
     if precision not in (None, *PRECISIONS):
         raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}")
@@ -90,7 +91,7 @@ def job_for(
 
 
 def bring_up_to_date(
-    job: Job,
+    job: AnyJob,
     data: str,
     *,
     cache: Path,
@@ -104,6 +105,8 @@ def bring_up_to_date(
         dataset = datasets.open_dataset(data, root)
     except datasets.DatasetNotFound:
         name = datasets.dataset_name(data)
+        if isinstance(job, Derived) and job.base.store(cache, name).path.exists():
+            derive(job, cache, name)
         stored = job.store(cache, name).path
         if not stored.exists():
             raise
@@ -187,9 +190,19 @@ def in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | 
     costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
     known = [one for one in costs if one is not None]
     embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
-    notes = [*(in_common(train, test) if test is not None else []), *result.notes]
+    notes = [*(in_common(train, test) if test is not None else []), *_met(test or train), *result.notes]
     cost = {**result.cost, "embedding": embedding}
     return replace(result, baselines=beside(result, test or train), cost=cost, notes=notes)
+
+
+def _met(judged: EmbeddingSet) -> list[str]:
+    """Return what must be said where an aligned pair has learnt from labels of the set that is judged."""
+    if judged.facts.get("aligned_with") != judged.name:
+        return []
+    return [
+        f"the pair {judged.encoder} has learnt from labels of {judged.name} ({judged.facts['aligned_on']}): the judged "
+        "images are unseen only where none of those is among them"
+    ]
 
 
 def train_baseline(

@@ -65,7 +65,8 @@ def compare(
     train = api.embeddings(data, model, workers=workers, progress=progress, **how)
     unseen = None if test is None else api.embeddings(test, model, workers=workers, progress=progress, **how)
     towers: dict[str, Any] = {"text_encoder": text_encoder or (model if own else "minilm"), "prompts": prompts}
-    towers["text_weights"] = text_weights if text_weights is not None else (weights if own else None)
+    shared = own and not model.startswith(f"{encoders.ALIGNED}:")
+    towers["text_weights"] = text_weights if text_weights is not None else (weights if shared else None)
     told.note("linear probe")
     found = [api.probe(train, test=unseen, **choices)]
     told.note("aligned pair")
@@ -73,7 +74,9 @@ def compare(
     notes = []
     if own and text_encoder in (None, model):
         told.note("zero-shot")
-        judged = words.zero_shot(unseen or train, model=model, prompts=prompts, **how, **choices)
+        judged = words.zero_shot(
+            unseen or train, model=model, text_weights=text_weights, prompts=prompts, **how, **choices
+        )
         # Nothing is learnt, so it may stand beside what is learnt from any set.
         found.append(replace(judged, data=train.name))
     else:

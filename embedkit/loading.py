@@ -28,7 +28,8 @@ def load(
     a stale cache is an error, not an answer.
 
     Args:
-        model, data: as in `extract`. cache: the folder of all caches. weights: as in `extract`.
+        model, data: as in `extract`. Of ``aligned:FILE`` it is what the cached embeddings of its image encoder are in
+            the space of its texts, whose key the file knows. cache: the folder of all caches. weights: as in `extract`.
         precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one.
         key: names one file where several fit.
         rows: a slice, positions or a mask of the rows to read, by default all; the others are not read.
@@ -38,12 +39,30 @@ def load(
         EmbedkitError: several files fit.
     """
     folder = cache_folder(cache)
+    if model.startswith(f"{encoders.ALIGNED}:"):
+        return _aligned(model, data, folder)
     name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
     files = caches.find(folder, name, slug, key or "*")
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
     return caches.read(files[0] if key else _current(files, model, weights, precision, command), rows)
+
+
+def _aligned(model: str, data: str, folder: Path) -> EmbeddingSet:
+    pair = encoders.AlignedPair.load(Path(model.partition(":")[2]).expanduser())
+    images, key = pair.facts["image_encoder"], pair.facts["image_key"]
+    name = datasets.dataset_name(data)
+    if found := caches.find(folder, name, images, key):
+        return pair.apply(caches.read(found[0]))
+    for path in caches.find(folder, name, pair.name):
+        made = caches.read_header(path).provenance["configuration"]
+        if pair.configuration({**made, "encoder": made["encoder"]["images"]}) == made:
+            return caches.read(path)
+    raise caches.NotCached(
+        f"no embeddings of {name} by {images} with the key {key}, which {model} was aligned with, are cached in "
+        f"{folder}: embedkit extract --model {model} --data {data}"
+    )
 
 
 def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:

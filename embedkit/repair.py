@@ -8,7 +8,7 @@ from embedkit import datasets, encoders
 from embedkit.api import PRECISIONS, job_for
 from embedkit.cache import store_of
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import Job, Progress, Report, extract
+from embedkit.extraction import AnyJob, Progress, Report, extract
 from embedkit.images import DECODERS
 
 
@@ -49,7 +49,7 @@ def _names(data: str, folder: str) -> bool:
         return False
 
 
-def _job(path: Path, models: Sequence[str], weights: Path | None) -> Job:
+def _job(path: Path, models: Sequence[str], weights: Path | None) -> AnyJob:
     store = store_of(path)
     fits = False
     for model in models:

@@ -10,9 +10,12 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
 
 if TYPE_CHECKING:
+    from embedkit.encoders import AlignedPair
     from embedkit.probing import ProbeResult
-    from embedkit.text.aligning import AlignedPair
     from embedkit.text.fewshot import FewShotResult
+
+
+_ALIGNED = f"{encoders.ALIGNED}:"
 
 
 def tower_for(
@@ -36,16 +39,21 @@ def tower_for(
     name = text_encoder or model
     if name is None:
         raise EmbedkitError("which text tower? Give model= or text_encoder=")
-    given = text_weights if text_weights is not None else (weights if text_encoder in (None, model) else None)
+    # Those of an aligned pair's image encoder are not those of its text tower.
+    shared = name == model and not name.startswith(_ALIGNED)
+    given = text_weights if text_weights is not None else (weights if shared else None)
     path = None if given is None else Path(given)
     # A folder given for a CLIP is one of checkpoints; that of a sentence encoder is the encoder itself.
     holds_many = path is not None and path.is_dir() and not (path / "config.json").is_file()
-    return encoders.text_tower(
+    tower = encoders.text_tower(
         name,
         weights=None if holds_many else path,
         weights_folder=path if holds_many else None,
         device=device or "cpu",
     )
+    if model is not None and model.startswith(_ALIGNED) and name != model:
+        return encoders.of_pair(load_aligned(model.removeprefix(_ALIGNED)), tower)
+    return tower
 
 
 def zero_shot(
@@ -68,7 +76,8 @@ def zero_shot(
 
     Args:
         data: an `EmbeddingSet` of a CLIP's image tower, or the name of a data set; what is missing is extracted.
-        model: a CLIP: a catalog name or ``open_clip:MODEL/PRETRAINED``. text_encoder: by default the model's own.
+        model: a CLIP: a catalog name or ``open_clip:MODEL/PRETRAINED``; or ``aligned:FILE``, which has met labels.
+        text_encoder: by default the model's own.
         prompts: a .toml or .json file, or the name of a shipped set; by default that of the set's modality.
         cache, root, weights, precision, device, workers, progress: as in `embedkit.extract`.
         text_weights: of ``text_encoder``, where that is another model.
@@ -142,7 +151,7 @@ def align(
         choices: fields of `embedkit.probing.Settings`.
 
     Returns:
-        The pair, which `embedkit.text.aligning.AlignedPair` describes, and the result, as `embedkit.probe`.
+        The pair, which `embedkit.encoders.AlignedPair` describes, and the result, as `embedkit.probe`.
 
     Raises:
         EmbedkitError: as `embedkit.text.aligning.align` and `embedkit.extract`.
@@ -162,6 +171,7 @@ def align(
         choose_prompts(prompts, str(train.facts.get("modality", ""))),
         loss=loss,
         hold_out=hold_out,
+        image_model=image_encoder if isinstance(data, str) and image_encoder else "",
         cache=api.cache_folder(cache),
         tell=None if progress is None else progress.note,
         **choices,
@@ -209,15 +219,11 @@ def few_shot(
     pair = None if aligned is None else load_aligned(aligned)
     name = text_encoder or (pair.facts["text_encoder"] if pair else None)
     if name is None and model is not None and encoders.has_text(encoders.resolve(model)):
-        tower: encoders.TextTower | None = tower_for(model, weights=weights, device=device)
+        tower: encoders.TextTower | None = tower_for(model, weights=weights, text_weights=text_weights, device=device)
     else:
         tower = None if name is None else tower_for(None, name, text_weights=text_weights, device=device)
-    if pair and tower and tower.space != pair.facts["space"]:
-        raise EmbedkitError(
-            f"the spaces differ: the pair was aligned with the texts of {pair.facts['text_encoder']} "
-            f"({pair.facts['space']}), and {tower.name} has another space ({tower.space}): leave --text-encoder "
-            "out, or align anew"
-        )
+    if pair and tower:
+        tower = encoders.of_pair(pair, tower)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
     sets = [
         api.embeddings(one, model, cache=cache, root=root, progress=progress, **how)
@@ -231,7 +237,7 @@ def few_shot(
         tower,
         choose_prompts(prompts, str(train.facts.get("modality", ""))) if tower else None,
         methods=methods,
-        met=pair.facts["data"] if pair else None,
+        met=train.facts.get("aligned_with"),
         cache=api.cache_folder(cache),
         tell=None if progress is None else progress.note,
         **choices,
@@ -244,6 +250,4 @@ def load_aligned(pair: "AlignedPair | Path | str") -> "AlignedPair":
     Raises:
         EmbedkitError: there is no such file, or it is no whole pair.
     """
-    from embedkit.text.aligning import AlignedPair
-
-    return pair if isinstance(pair, AlignedPair) else AlignedPair.load(pair)
+    return pair if isinstance(pair, encoders.AlignedPair) else encoders.AlignedPair.load(pair)

@@ -3,7 +3,7 @@
 import glob
 import json
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,11 +144,16 @@ class Store:
         others = self.cache.glob(f"*/{self.encoder}.{self.key}.h5ad")
         return sorted(path for path in others if path != self.path)
 
-    def adopt(self, path: Path, wanted: Set[str]) -> list[Rows]:
+    def adopt(
+        self, path: Path, wanted: Set[str], turned: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> list[Rows]:
         """Copy the vectors of the wanted digests from a sibling into shards; return the shards.
 
         A sibling has a lock of its own, so its file may be replaced at any time: it is opened once, and its digests
         and its vectors are of one file.
+
+        Args:
+            turned: what is kept of some vectors (n, d) of a file of another key, (n, e).
 
         Raises:
             CacheError: the sibling is damaged, or the disk is full or closed.
@@ -159,7 +164,8 @@ class Store:
             rows = np.sort([row for row in first if digests[row] in wanted])
             step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
-            return [self.add_shard(take(file["X"], block), list(digests[block])) for block in blocks]
+            found = ((take(file["X"], block), list(digests[block])) for block in blocks)
+            return [self.add_shard(turned(X) if turned else X, names) for X, names in found]
 
     def damage(self) -> str:
         """Return what is wrong with the final file, nothing if it is intact or absent.

@@ -11,7 +11,7 @@ Models = Annotated[
         "--model",
         "-m",
         help="Encoder: a name of `embedkit models`, timm:NAME, "
-        "open_clip:MODEL/PRETRAINED or onnx:PATH. May be given several times.",
+        "open_clip:MODEL/PRETRAINED, onnx:PATH or aligned:FILE. May be given several times.",
     ),
 ]
 Data = Annotated[

@@ -5,21 +5,23 @@ on this machine first; `load_encoder` builds the model and loads them strictly, 
 whether a file fits, and which model it is of; an `Encoder` turns a batch of images, each prepared by
 `Preprocessing.apply`, into one vector per image. `text_tower` does the same for the text tower of a CLIP or for a
 sentence encoder such as ``minilm``: a `TextEncoder` turns texts into vectors, and `space` says which vectors may be
-compared. No room below the API caches anything here, and torch is imported
-only to build and run a model.
+compared. An `AlignedPair` takes the vectors of an image encoder into the space of a text tower. No room below the API
+caches anything here, and torch is imported only to build and run a model.
 """
 
-from embedkit.encoders.card import EncoderCard, configuration, space
+from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
 from embedkit.encoders.encoder import Encoder, OutOfMemory, load_encoder
 from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
+from embedkit.encoders.pair import AlignedPair
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.resolve import resolve
 from embedkit.encoders.sentence import SentenceCard, sentence_catalog
 from embedkit.encoders.text_encoder import TextEncoder, TextTower
-from embedkit.encoders.text_towers import has_text, text_tower
+from embedkit.encoders.text_towers import has_text, of_pair, text_tower
+from embedkit.encoders.vectors import unit
 from embedkit.encoders.weights import (
     Weights,
     WeightsNotFound,
@@ -30,6 +32,8 @@ from embedkit.encoders.weights import (
 )
 
 __all__ = [
+    "ALIGNED",
+    "AlignedPair",
     "Encoder",
     "EncoderCard",
     "Fit",
@@ -50,10 +54,12 @@ __all__ = [
     "has_text",
     "load_encoder",
     "local_weights",
+    "of_pair",
     "resolve",
     "sentence_catalog",
     "space",
     "text_tower",
+    "unit",
     "weights_digest",
     "weights_folder",
 ]

@@ -10,6 +10,7 @@ from embedkit.encoders.preprocess import Preprocessing
 
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 PROJECTED = "projected"
+ALIGNED = "aligned"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class EncoderCard:
     Attributes:
         name: the catalog name, or the spec as the user wrote it.
         source: whose weights they are, such as ``timm:resnet50.tv_in1k``; the same whatever name it has here.
-        backend: the library that builds it: timm, torchvision, open_clip or onnx.
+        backend: the library that builds it: timm, torchvision, open_clip or onnx; ``aligned`` where it is a projection
+            of another encoder's vectors, an `AlignedPair`.
         architecture: the name that this library knows it by.
         output: ``pooled`` (what the classifier would see) or ``projected`` (the shared space of image and text).
         preprocessing: what is done to an image first.
@@ -77,6 +79,8 @@ class EncoderCard:
     def slug(self) -> str:
         """The name as a file name: ``timm:resnet18.a1_in1k`` is ``timm-resnet18.a1_in1k``."""
         name = self.name
+        if self.backend == ALIGNED:
+            return as_file_name(self.architecture)
         if self.path is not None:
             architecture = [self.architecture] if self.architecture else []
             # In a folder that open_clip saved, the file has the same name in all of them.
@@ -118,11 +122,14 @@ def configuration(card: EncoderCard, weights_digest: str, precision: str) -> dic
 def space(configuration: Mapping[str, Any]) -> str:
     """Return the name of the space that vectors lie in: vectors of one space can be compared, others cannot.
 
-    Both towers of one checkpoint project into one space. An image tower that does not project has a space of its own.
+    Both towers of one checkpoint project into one space. An image tower that does not project has a space of its own,
+    and what was aligned with a text tower has that one's.
 
     Args:
         configuration: of an image encoder, from `configuration`, or of a text tower, from `text_tower`.
     """
+    if configuration["backend"] == ALIGNED:
+        return str(configuration["space"])
     parts = [str(configuration[part]) for part in ("backend", "architecture", "weights", "output")]
     # The same weights with another activation are another model.
     quick = (configuration.get("vision") or {}).get("quick_gelu")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedkit.encoders import checkpoint
-from embedkit.encoders.card import EncoderCard
+from embedkit.encoders.card import ALIGNED, EncoderCard
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.fit import Differences, Misfit, seems
 from embedkit.errors import EmbedkitError
@@ -70,8 +70,10 @@ def check(card: EncoderCard, path: Path) -> Fit:
         path: a safetensors or torch file.
 
     Raises:
-        EmbedkitError: the file cannot be read safely, or the model is an ONNX graph.
+        EmbedkitError: the file cannot be read safely, or the model is an ONNX graph or an aligned pair.
     """
+    if card.backend == ALIGNED:
+        raise EmbedkitError(f"{card.name} takes the vectors of another encoder: check the file of that one")
     if card.backend == "onnx":
         raise EmbedkitError(f"{card.name} is a graph with its weights inside, so there is nothing to compare")
     state = checkpoint.outline(path)

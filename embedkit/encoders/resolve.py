@@ -6,19 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from embedkit.encoders.card import OPEN_CLIP_FILES, PROJECTED, EncoderCard
+from embedkit.encoders.card import ALIGNED, OPEN_CLIP_FILES, PROJECTED, EncoderCard
 from embedkit.encoders.catalog import catalog
+from embedkit.encoders.pair import AlignedPair
 from embedkit.encoders.preprocess import FILTERS, RESIZE_MODES, Preprocessing
 from embedkit.errors import EmbedkitError, unknown_name
 
-ALSO = "`embedkit models` lists them; timm:NAME, open_clip:MODEL/PRETRAINED and onnx:PATH are accepted too."
+ALSO = (
+    "`embedkit models` lists them; timm:NAME, open_clip:MODEL/PRETRAINED, onnx:PATH and aligned:FILE are accepted too."
+)
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
 def resolve(spec: str) -> EncoderCard:
-    """Return the card of a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
+    """Return the card of a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED``, ``onnx:PATH``.
 
+    ``aligned:FILE`` is a pair that `embedkit align` saved.
     PRETRAINED may be a tag of open_clip, a local file, or empty if the weights are given otherwise.
     ``open_clip:FOLDER`` is a folder that open_clip saved: open_clip_config.json and the weights beside it. A catalog
     name imports neither torch nor timm.
@@ -177,6 +181,30 @@ def _onnx(spec: str, rest: str) -> EncoderCard:
     )
 
 
+def _aligned(spec: str, rest: str) -> EncoderCard:
+    path = Path(rest).expanduser()
+    pair = AlignedPair.load(path)
+    if not pair.facts["image_key"]:
+        raise EmbedkitError(
+            f"{spec} was aligned with vectors that came from plain arrays, and no image can be embedded as they were: "
+            "take embeddings into its space with ek.load_aligned(FILE).apply(embeddings)"
+        )
+    images = resolve(pair.image_model)
+    return EncoderCard(
+        name=spec,
+        source=ALIGNED,
+        backend=ALIGNED,
+        architecture=pair.name,
+        output=PROJECTED,
+        preprocessing=images.preprocessing,
+        licence=images.licence,
+        trained_on=images.trained_on,
+        dim=pair.basis.shape[1],
+        citation=images.citation,
+        path=path,
+    )
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -193,4 +221,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return table
 
 
-READERS: dict[str, Callable[[str, str], EncoderCard]] = {"timm": _timm, "open_clip": _open_clip, "onnx": _onnx}
+READERS: dict[str, Callable[[str, str], EncoderCard]] = {
+    "timm": _timm,
+    "open_clip": _open_clip,
+    "onnx": _onnx,
+    ALIGNED: _aligned,
+}

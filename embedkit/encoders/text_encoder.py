@@ -49,12 +49,14 @@ class TextTower:
         name: as the user wrote it. slug: the name, safe in a file name.
         configuration: everything of the tower that changes a vector, part of a cache key.
         load: builds it; called only when there is something to embed.
+        logit_scale: in the place of the one that it was trained with, where images were aligned with its texts.
     """
 
     name: str
     slug: str
     configuration: dict[str, Any]
     load: Callable[[], TextEncoder]
+    logit_scale: float | None = None
 
     @property
     def space(self) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from embedkit.cache import Store, cache_key
 from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
 from embedkit.encoders import engines
+from embedkit.encoders.encoder import PRECISIONS
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Way
 
@@ -73,6 +75,37 @@ class Job:
         }
 
 
+@dataclass(frozen=True)
+class Derived:
+    """What makes vectors of those of another job's cache file, and of no image.
+
+    Attributes:
+        encoder: its name, safe in a file name.
+        base: whose vectors are turned. pair: what turns them.
+    """
+
+    encoder: str
+    base: "Job | Derived"
+    pair: encoders.AlignedPair
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Everything that changes a vector; its hash is the key."""
+        return self.pair.configuration(self.base.configuration)
+
+    @property
+    def key(self) -> str:
+        """The key of the cache file."""
+        return cache_key(self.configuration)
+
+    def store(self, cache: Path, dataset: str) -> Store:
+        """Return the place of its vectors of a data set."""
+        return Store(cache, dataset, self.encoder, self.key)
+
+
+AnyJob = Job | Derived
+
+
 def prepare(
     model: str,
     *,
@@ -83,11 +116,11 @@ def prepare(
     engine: str | None = None,
     decoder: str | None = None,
     fetch: bool = True,
-) -> Job:
+) -> AnyJob:
     """Find the encoder and its weights and say what the key of its vectors is, without importing torch.
 
     Args:
-        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED`` or ``onnx:PATH``.
+        model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED``, ``onnx:PATH`` or ``aligned:FILE``.
         weights: the file to take. weights_folder: where to look first, else ``EMBEDKIT_WEIGHTS``.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it.
         device: ``cpu`` or ``cuda``.
@@ -98,7 +131,8 @@ def prepare(
         fetch: whether a hub may be asked.
 
     Raises:
-        EmbedkitError: unknown model, engine or decoder, or its weights can't be found.
+        EmbedkitError: unknown model, engine or decoder, or its weights can't be found, or are not those of an aligned
+            pair.
     """
     driven = engine or os.environ.get("EMBEDKIT_ENGINE") or engines.AUTO
     engines.check_engine(driven)
@@ -106,6 +140,9 @@ def prepare(
     if policy not in images.DECODERS:
         raise EmbedkitError(f"unknown decoder '{policy}': choose {' or '.join(images.DECODERS)}")
     card = encoders.resolve(model)
+    if card.backend == encoders.ALIGNED:
+        places: dict[str, Any] = {"weights": weights, "weights_folder": weights_folder, "fetch": fetch}
+        return _derived(card, precision, decoder, {**places, "device": device, "engine": engine})
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     # A worker of a cluster may run in another folder.
     found = replace(found, path=found.path.absolute())
@@ -135,4 +172,23 @@ def prepare(
         device=where,
         load=lambda occasion: encoders.load_encoder(card, found, chosen, where(), driven, occasion),
         multiply_adds=multiply_adds,
+    )
+
+
+def _derived(
+    card: encoders.EncoderCard, precision: str | None, decoder: str | None, how: dict[str, Any]
+) -> Derived:
+    assert card.path is not None
+    pair = encoders.AlignedPair.load(card.path)
+    wanted = pair.facts["image_key"]
+    # The pair says by its key in which precision, and from which pixels, it was learnt.
+    choices = product([precision] if precision else PRECISIONS, [decoder] if decoder else images.DECODERS)
+    bases = [prepare(pair.image_model, precision=number, decoder=policy, **how) for number, policy in choices]
+    for base in bases:
+        if base.key == wanted:
+            return Derived(card.slug, base, pair)
+    raise EmbedkitError(
+        f"{card.name} was aligned with {pair.facts['image_encoder']} of the key {wanted}, and today's weights, "
+        f"preprocessing, precision and decoder give it {' or '.join(base.key for base in bases)}: give those of then, or "
+        "align anew"
     )

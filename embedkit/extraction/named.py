@@ -7,12 +7,12 @@ from typing import Any
 
 from embedkit.cache import recall, remember
 from embedkit.datasets import dataset_footprint, dataset_name, open_dataset
-from embedkit.extraction.job import Job
+from embedkit.extraction.derived import extract_all
+from embedkit.extraction.job import AnyJob
 from embedkit.extraction.report import Report
-from embedkit.extraction.run import extract_all
 
 
-def extract_named(data: str, job: Job, cache: Path, **options: Any) -> Report:
+def extract_named(data: str, job: AnyJob, cache: Path, **options: Any) -> Report:
     """Open a data set and extract it with one encoder: `extract_all_named` of one."""
     [report] = extract_all_named(data, [job], cache, **options)
     return report
@@ -20,7 +20,7 @@ def extract_named(data: str, job: Job, cache: Path, **options: Any) -> Report:
 
 def extract_all_named(
     data: str,
-    jobs: Sequence[Job],
+    jobs: Sequence[AnyJob],
     cache: Path,
     *,
     root: Path | None = None,

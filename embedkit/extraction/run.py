@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 _STRETCH = 32
 
 
-def extract(dataset: ImageSet, job: Job, cache: Path, **options: Any) -> Report:
-    """Bring the cache file of a data set and an encoder up to date: `extract_all` of one encoder."""
-    [report] = extract_all(dataset, [job], cache, **options)
-    return report
-
-
 def extract_all(
     dataset: ImageSet,
     jobs: Sequence[Job],

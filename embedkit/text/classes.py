@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from embedkit.encoders import TextTower
+from embedkit.encoders import TextTower, unit
 from embedkit.errors import EmbedkitError
 from embedkit.text.prompts import ClassWords, PromptSet, fill
-from embedkit.text.similarity import ensemble, unit
+from embedkit.text.similarity import ensemble
 from embedkit.text.vectors import embed_texts
 
 
@@ -23,7 +23,8 @@ class ClassTexts:
         texts: (T, K), what was embedded.
         per_template: (T, K, d) float64. absent_per_template: the same of the texts that say that a label does not
             hold, None where they were not asked for.
-        logit_scale, logit_bias: of the tower; a sentence encoder, trained without images, has 1 and 0.
+        logit_scale, logit_bias: of the tower, or of the pair that images were aligned with its texts by; a sentence
+            encoder alone, trained without images, has 1 and 0.
         space: the space the vectors lie in. tower: the name of the text tower. key: of the tower and all texts.
         context: tokens that the tower reads. cut: each text that is longer, with its tokens that were not read.
         left_out: templates that could not be filled, because they need a description and a class has none.
@@ -91,7 +92,7 @@ def embed_classes(
         texts=tuple(map(tuple, texts)),
         per_template=vectors[: len(templates)],
         absent_per_template=vectors[len(templates) :] if absent else None,
-        logit_scale=found.logit_scale,
+        logit_scale=found.logit_scale if tower.logit_scale is None else tower.logit_scale,
         logit_bias=found.logit_bias,
         space=tower.space,
         tower=tower.name,

@@ -1,21 +1,8 @@
-"""What images and texts of one space say of each other: unit vectors, ensembles of prompts, scores, ranks."""
+"""What images and texts of one space say of each other: ensembles of prompts, scores, ranks."""
 
 import numpy as np
 
-from embedkit.errors import EmbedkitError
-
-
-def unit(X: np.ndarray) -> np.ndarray:
-    """Return vectors (…, d) at length 1, in double precision.
-
-    Raises:
-        EmbedkitError: a vector of length 0, which has no direction.
-    """
-    X = np.asarray(X, np.float64)
-    length = np.linalg.norm(X, axis=-1, keepdims=True)
-    if not length.all():
-        raise EmbedkitError("an embedding is 0 in all dimensions and has no direction: extract it again")
-    return np.asarray(X / length)
+from embedkit.encoders import unit
 
 
 def ensemble(per_template: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from embedkit.cache import EmbeddingSet
-from embedkit.encoders import TextTower, space
+from embedkit.encoders import TextTower, space, unit
 from embedkit.errors import EmbedkitError
 from embedkit.probing import Evidence, ProbeResult, Settings, conclude, plan_untrained
 from embedkit.probing.measures.bootstrap import Interval, intervals
@@ -16,7 +16,7 @@ from embedkit.probing.measures.metrics import measure
 from embedkit.probing.plan import Plan
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.prompts import PromptSet
-from embedkit.text.similarity import class_scores, label_scores, unit
+from embedkit.text.similarity import class_scores, label_scores
 
 CLASSIFIER = "zero-shot"
 NUMBERS = ("auc", "accuracy", "balanced_accuracy", "brier", "ece")
@@ -87,7 +87,14 @@ def zero_shot(
         },
         wording=_wording(plan, texts, settings),
         protocol={**result.protocol, "settings": kept},
-        notes=[*result.notes, *notes_on(texts)],
+        notes=[*result.notes, *notes_on(texts), *_met(images)],
+    )
+
+
+def _met(images: EmbeddingSet) -> list[str]:
+    name = images.facts.get("aligned_with")
+    return (
+        [f"{images.encoder} has learnt from labels of {name}: this is no zero-shot in the strict sense"] if name else []
     )
 
 

@@ -14,7 +14,7 @@ def test_a_catalog_name():
         ("resnet5O", r"unknown model 'resnet5O'. Did you mean .*resnet50"),
         ("clip-vitb16", "clip-vit-b16"),
         ("", "embedkit models"),
-        ("keras:resnet50", "timm:NAME, open_clip:MODEL/PRETRAINED and onnx:PATH"),
+        ("keras:resnet50", "timm:NAME, open_clip:MODEL/PRETRAINED, onnx:PATH"),
         ("timm:resnet5o", "unknown timm model 'resnet5o'. Did you mean resnet50"),
         ("timm:resnet50.tv_in2k", "resnet50.tv_in1k"),
         ("timm:hf-hub:timm/resnet18", "unknown timm model"),

@@ -10,7 +10,7 @@ import torch
 
 from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.cost import measured
-from embedkit.encoders import TextTower
+from embedkit.encoders import AlignedPair, TextTower, unit
 from embedkit.errors import EmbedkitError, unknown_name
 from embedkit.probing import Evidence, ProbeResult, Settings, conclude, fingerprint, make_plan
 from embedkit.probing.measures.calibration import fit_temperature
@@ -19,11 +19,10 @@ from embedkit.probing.sample import Sample
 from embedkit.probing.splits import Fold
 from embedkit.text.aligning import projection
 from embedkit.text.aligning.losses import LOSSES
-from embedkit.text.aligning.pair import AlignedPair
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot.draws import hold_out as held_out_fold
 from embedkit.text.prompts import PromptSet
-from embedkit.text.similarity import as_scores, unit
+from embedkit.text.similarity import as_scores
 from embedkit.text.zeroshot import notes_on
 
 CLASSIFIER = "aligned"
@@ -38,6 +37,7 @@ def align(
     *,
     loss: str = "cross-entropy",
     hold_out: Sequence[str] = (),
+    image_model: str = "",
     cache: Path | None = None,
     tell: Tell | None = None,
     **choices: Any,
@@ -52,6 +52,7 @@ def align(
         train: embeddings to learn from. test: another set with the same classes and encoder to judge on.
         tower, prompts: of the class texts. loss: a name of `LOSSES`.
         hold_out: classes whose images and texts are not learnt from; they are judged by their texts alone.
+        image_model: what the image encoder is called by whoever asks for it, by default its plain name.
         cache: of the text embeddings. tell: told in words what is being done. choices: as in `Settings`.
 
     Returns:
@@ -72,7 +73,13 @@ def align(
     plan = replace(plan, folds=tuple(_to_learn(plan, fold, seen, settings.seed) for fold in plan.folds))
     labels = plan.train.labels
     texts = embed_classes(tower, labels.classes, prompts, target=labels.name, cache=cache)
-    facts = _facts(train, test, texts, loss, hold_out, settings)
+    learnt = "its training images" if len(plan.folds) == 1 else "all its images"
+    facts = {
+        **_facts(train, test, texts, loss, hold_out, settings),
+        # No part of the key: where a file lies changes no vector.
+        "image_model": image_model or train.encoder,
+        "learnt_from": learnt,
+    }
     pairs, scores, temperatures = [], [], []
     with measured() as meter:
         for number, fold in enumerate(plan.folds, start=1):

@@ -1,16 +1,17 @@
 """The saved pair: what it computes, that it comes back as it was, and that a damaged one is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, cache_key
+from embedkit.encoders import AlignedPair, resolve, space
+from embedkit.encoders.pair import ARRAYS, FACTS, OF_IMAGES
 from embedkit.errors import EmbedkitError
-from embedkit.text.aligning import AlignedPair
-from embedkit.text.aligning.pair import ARRAYS, FACTS
 
 RNG = np.random.default_rng(0)
 
@@ -49,8 +50,35 @@ def test_a_set_is_taken_into_the_space_of_the_texts() -> None:
     fitting = EmbeddingSet(images.X, images.table, {**images.provenance, "key": "x"})
     found = pair.apply(fitting)
     assert np.allclose(np.linalg.norm(found.X, axis=1), 1, atol=1e-6)
-    assert (found.encoder, found.key, found.provenance["space"]) == ("x+x", "x", "words")
+    assert (found.encoder, found.key, found.provenance["space"]) == ("aligned-x-x", "x", "words")
     assert found.table is fitting.table
+
+
+def test_the_key_is_of_what_changes_the_vector_of_an_image() -> None:
+    pair, images = a_pair(), {"encoder": {"backend": "timm", "weights": "1", "precision": "fp32"}, "focus": None}
+    key = cache_key(pair.configuration(images))
+    other = {name: getattr(pair, name) + np.float32(0.1) for name in ARRAYS}
+    same = [replace(pair, texts=other["texts"], scale=other["scale"]), replace(pair, facts=pair.facts | {"data": "y"})]
+    assert {cache_key(one.configuration(images)) for one in same} == {key}
+    changed = [replace(pair, **{name: other[name]}) for name in OF_IMAGES]
+    keys = {cache_key(one.configuration(images)) for one in changed}
+    keys |= {cache_key(pair.configuration({**images, "encoder": images["encoder"] | {"weights": "2"}}))}
+    assert len(keys | {key}) == len(OF_IMAGES) + 2
+    assert space(pair.configuration(images)["encoder"]) == "words"
+
+
+def test_what_it_is_called() -> None:
+    pair = a_pair()
+    for text, name in (("minilm", "minilm"), ("hf:/a/b c", "b-c"), ("hf:OWNER/NAME", "NAME"), ("open_clip:f/", "f")):
+        told = pair.facts | {"image_encoder": "resnet50-v1", "text_encoder": text}
+        assert replace(pair, facts=told).name == f"aligned-resnet50-v1-{name}"
+
+
+def test_vectors_of_plain_arrays_name_no_encoder(tmp_path: Path) -> None:
+    pair = a_pair()
+    replace(pair, facts=pair.facts | {"image_key": ""}).save(tmp_path / "pair")
+    with pytest.raises(EmbedkitError, match=r"came from plain arrays.*ek\.load_aligned"):
+        resolve(f"aligned:{tmp_path / 'pair'}")
 
 
 def test_a_file_that_is_no_whole_pair_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
-"""AlignedPair: an image encoder and a text tower made one space by a learnt projection, as one small file."""
+"""AlignedPair: an image encoder and a text tower made one space by a learnt projection, as one small file.
 
+`embedkit.text.aligning` learns it. It stands here because it is an encoder of images from then on: ``aligned:FILE``.
+"""
+
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +12,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.cache.whole import saved
+from embedkit.encoders.card import ALIGNED, as_file_name
+from embedkit.encoders.vectors import unit
 from embedkit.errors import EmbedkitError
-from embedkit.text.similarity import unit
 
 KIND, FORMAT = "aligned pair", 1
 ARRAYS = {"mean": 1, "projection": 2, "bias": 1, "basis": 2, "texts": 2, "scale": 1}
+# What an image's vector depends on; the others are of the texts.
+OF_IMAGES = ("mean", "projection", "bias", "basis")
 FACTS = ("key", "image_encoder", "image_key", "text_encoder", "text_key", "space", "classes", "class_texts")
 
 
@@ -30,7 +37,8 @@ class AlignedPair:
         texts: (K, t), unit vectors of all classes. scale: (1,), what cosines are multiplied by before they are logits.
         facts: ``key`` (of everything below), ``image_encoder``, ``image_key``, ``text_encoder``, ``text_key``,
             ``space`` (of the texts), ``classes`` and ``class_texts``, ``held_out`` (classes it has not seen),
-            ``data``, ``target``, ``loss``, ``seed``, ``chosen``.
+            ``data``, ``learnt_from`` (which of its images), ``target``, ``loss``, ``seed``, ``chosen``, and
+            ``image_model``, what names the image encoder where its plain name does not.
     """
 
     mean: np.ndarray
@@ -48,6 +56,51 @@ class AlignedPair:
 
     def __repr__(self) -> str:
         return f"AlignedPair({self.facts['image_encoder']!r}, {self.facts['text_encoder']!r}, {self.key!r})"
+
+    @property
+    def image_model(self) -> str:
+        """What the image encoder is called by whoever asks for it."""
+        return str(self.facts.get("image_model") or self.facts["image_encoder"])
+
+    @property
+    def name(self) -> str:
+        """What the pair is called as an encoder of images, safe in a file name."""
+        text = str(self.facts["text_encoder"]).rpartition(":")[2]
+        return as_file_name(f"{ALIGNED}-{self.facts['image_encoder']}-{Path(text).name}")
+
+    def configuration(self, images: Mapping[str, Any]) -> dict[str, Any]:
+        """Return everything that changes a vector, of which a cache key is made.
+
+        Args:
+            images: the configuration of the image encoder's own vectors.
+        """
+        digest = hashlib.sha256()
+        for name in OF_IMAGES:
+            array = np.ascontiguousarray(getattr(self, name), np.float32)
+            digest.update(f"{name}{array.shape}".encode() + array.tobytes())
+        encoder = {
+            "source": ALIGNED,
+            "backend": ALIGNED,
+            "images": images["encoder"],
+            "projection": digest.hexdigest()[:32],
+            "space": self.facts["space"],
+            "precision": images["encoder"].get("precision"),
+        }
+        return {**images, "encoder": encoder}
+
+    def provenance(self, images: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the provenance of a set's vectors in the text space.
+
+        Args:
+            images: that of the image encoder's own vectors.
+        """
+        dataset = images.get("dataset", {})
+        met = {"aligned_with": self.facts.get("data"), "aligned_on": self.facts.get("learnt_from", "its images")}
+        made = {**images, "encoder": self.name, "dataset": {**dataset, "facts": {**dataset.get("facts", {}), **met}}}
+        if "configuration" not in images:
+            return {**made, "key": self.key, "space": self.facts["space"]}
+        configuration = self.configuration(images["configuration"])
+        return {**made, "configuration": configuration, "key": cache_key(configuration)}
 
     def embed(self, X: np.ndarray) -> np.ndarray:
         """Return image embeddings (n, d) as unit vectors of the text space, (n, t) float32."""
@@ -67,9 +120,7 @@ class AlignedPair:
                 f"{self.facts['image_key'] or 'none'}), the embeddings of {images.name} are of {images.encoder} (key "
                 f"{images.key or 'none'}): extract {images.name} with that encoder, weights and precision"
             )
-        name = f"{self.facts['image_encoder']}+{self.facts['text_encoder']}"
-        provenance = {**images.provenance, "encoder": name, "key": self.key, "space": self.facts["space"]}
-        return EmbeddingSet(self.embed(images.X), images.table, provenance, images.failed)
+        return EmbeddingSet(self.embed(images.X), images.table, self.provenance(images.provenance), images.failed)
 
     def logits(self, X: np.ndarray) -> np.ndarray:
         """Return the scaled cosines of image embeddings (n, d) with the texts of all classes, (n, K)."""
