@@ -1,6 +1,7 @@
 """The course of a training of several draws at once: its batches, and each draw's best epoch on validation."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 
 import torch
 from torch import Tensor
@@ -27,10 +28,11 @@ class Course:
 
     Args:
         y: (B, m), the classes of the validation shots.
+        patience: a draw that has not become better for more epochs than that is taken as it is; by default none is.
     """
 
-    def __init__(self, y: Tensor) -> None:
-        self.y = y
+    def __init__(self, y: Tensor, patience: float = inf) -> None:
+        self.y, self.patience = y, patience
         self.epochs = [0] * len(y)
         self.kept: list[Tensor] = []
         self._best: Tensor | None = None
@@ -49,10 +51,14 @@ class Course:
             self._best, self.kept = scores, [one.detach().clone() for one in parameters]
             return
         for b, y in enumerate(self.y):
-            if choice.best(torch.stack([self._best[b], scores[b]]), y):
+            # Whatever other draws still do: none depends on another one.
+            if not self._over(b, epoch) and choice.best(torch.stack([self._best[b], scores[b]]), y):
                 self.epochs[b], self._best[b] = epoch, scores[b]
                 for kept, now in zip(self.kept, parameters, strict=True):
                     kept[b] = now[b]
+
+    def _over(self, b: int, epoch: int) -> bool:
+        return epoch - self.epochs[b] > self.patience
 
     def train(
         self,
@@ -81,6 +87,8 @@ class Course:
             schedule.step()
             if last:
                 self.keep(epoch, known, parameters)
+                if all(self._over(b, epoch + 1) for b in range(len(self.y))):
+                    break
 
     def best_of(self, several: int) -> list[int]:
         """Return which draw is best of each ``several`` that follow each other and share their validation shots."""

@@ -49,7 +49,7 @@ def draws_of(plan: Plan, amount: Amount, draws: int, seed: int) -> list[Draw]:
                 part = hold_out(plan, part, seed)
             if part.val is None:
                 raise EmbedkitError(
-                    f"{_words(amount)} leave no images of other groups (patients) to tune on: ask for less, or leave "
+                    f"{words_of(amount)} leave no images of other groups (patients) to tune on: ask for less, or leave "
                     "out the classes with the fewest groups"
                 )
             found.append(Draw(number, place, part.train, part.val, part.test))
@@ -79,5 +79,6 @@ def together(draws: Sequence[Draw], width: int) -> Iterator[list[Draw]]:
         yield from (same[start : start + most] for start in range(0, len(same), most))
 
 
-def _words(amount: Amount) -> str:
+def words_of(amount: Amount) -> str:
+    """Return an amount as a sentence says it."""
     return f"{amount.size:g} {'shots' if amount.kind == 'shots' else '% of the training images'}"

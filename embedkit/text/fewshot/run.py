@@ -12,11 +12,11 @@ from embedkit.cache import EmbeddingSet
 from embedkit.encoders import TextTower
 from embedkit.errors import EmbedkitError, unknown_name
 from embedkit.probing import Settings, ledger_of, make_plan
-from embedkit.probing.learning_curve import amounts_of
+from embedkit.probing.learning_curve import Amount, amounts_of
 from embedkit.probing.plan import Plan
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot import prepare
-from embedkit.text.fewshot.draws import Draw, draws_of, together
+from embedkit.text.fewshot.draws import Draw, draws_of, together, words_of
 from embedkit.text.fewshot.methods import METHODS
 from embedkit.text.fewshot.shots import Shots
 from embedkit.text.fewshot.table import FewShotResult, Outcome, points_of
@@ -25,6 +25,8 @@ from embedkit.text.similarity import as_scores
 from embedkit.text.zeroshot import notes_on, space_of
 
 Tell = Callable[[str], None]
+MOST_OPERATIONS = 3e13
+"""Of all draws of an amount by a method that was not asked for by name: ten minutes on two cores."""
 
 
 def few_shot(
@@ -75,10 +77,13 @@ def few_shot(
         texts = embed_classes(tower, labels.classes, prompts, target=labels.name, cache=cache)
     apart = texts is not None and texts.space != space_of(train)
     shots_of = _preparation(plan, texts, apart, loss)
-    points = []
+    points, left_out, width = [], [], train.X.shape[1]
     for amount, draws in drawn.items():
-        say(f"{amount.size:g} {'%' if amount.kind == 'fraction' else 'shots'}: {', '.join(wanted)}")
-        points += points_of(plan, settings, amount, draws, _outcomes(draws, shots_of, wanted, train.X.shape[1]))
+        work = {name: sum(METHODS[name].operations(len(one.train), width) for one in draws) for name in wanted}
+        some = [name for name in wanted if name in methods or work[name] <= MOST_OPERATIONS]
+        left_out += [_left_out(name, amount, draws, work[name]) for name in wanted if name not in some]
+        say(f"{words_of(amount)}: {', '.join(some)}")
+        points += points_of(plan, settings, amount, draws, _outcomes(draws, shots_of, some, width))
     judged = np.unique(np.concatenate([fold.test for fold in plan.folds]))
     return FewShotResult(
         data=train.name,
@@ -100,7 +105,21 @@ def few_shot(
             "version": __version__,
         },
         failed=ledger_of(train, test),
-        notes=[*plan.notes, *(notes_on(texts) if texts else []), *([_met(train.name)] if met == train.name else [])],
+        notes=[
+            *plan.notes,
+            *(notes_on(texts) if texts else []),
+            *left_out,
+            *([_met(train.name)] if met == train.name else []),
+        ],
+    )
+
+
+def _left_out(name: str, amount: Amount, draws: Sequence[Draw], work: float) -> str:
+    most = max(len(one.train) for one in draws)
+    return (
+        f"{name} was left out at {words_of(amount)}: with {most:,} images it takes {work:.0e} operations, for they grow "
+        f"with the square of the images, and more than {MOST_OPERATIONS:.0e} (ten minutes on two cores) are done only "
+        f"where it is asked for by name (--method {name})"
     )
 
 

@@ -3,6 +3,8 @@
 Source: Zhang et al., Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification, ECCV 2022.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,8 @@ from embedkit.text.fewshot.shots import Fitted, Part, Shots
 ALPHA, BETA = 1.17, 1.0
 ALPHAS = (0.0, *np.geomspace(0.1, 1000, 21).tolist())
 BETAS = tuple(np.geomspace(0.3, 100, 14).tolist())
+# Images whose affinities with all keys are held at once.
+_ROWS = 1024
 
 
 def votes(affinity: Tensor, labels: Tensor, beta: float | Tensor) -> Tensor:
@@ -34,8 +38,7 @@ def tip_adapter(shots: Shots) -> Fitted:
 def searched(shots: Shots, keys: Tensor) -> Fitted:
     """Choose alpha and beta for these keys (B, n, d) on the validation shots, and score the judged images."""
     labels, alphas = shots.labels, torch.tensor(ALPHAS, dtype=keys.dtype)
-    affinity = shots.val.F @ keys.mT
-    cached = torch.stack([votes(affinity, labels, beta) for beta in BETAS])
+    cached = _votes_at(shots.val.F, keys, labels, BETAS)
     text = shots.zero_shot(shots.val)
     picked = []
     for b, y in enumerate(shots.val.y):
@@ -51,4 +54,13 @@ def logits(
     shots: Shots, part: Part, keys: Tensor, labels: Tensor, alpha: float | Tensor, beta: float | Tensor
 ) -> Tensor:
     """Return the logits of the images of a part, (B, m, K)."""
-    return shots.zero_shot(part) + alpha * votes(part.F @ keys.mT, labels, beta)
+    return shots.zero_shot(part) + alpha * _votes_at(part.F, keys, labels, [beta])[0]
+
+
+def _votes_at(F: Tensor, keys: Tensor, labels: Tensor, betas: Sequence[float | Tensor]) -> Tensor:
+    """Return the votes at several betas, (G, B, m, K)."""
+    parts = []
+    for some in F.split(_ROWS, dim=1):
+        affinity = some @ keys.mT
+        parts.append(torch.stack([votes(affinity, labels, beta) for beta in betas]))
+    return torch.cat(parts, dim=2)

@@ -88,7 +88,7 @@ def test_an_aligned_set_can_be_probed_where_an_encoder_can() -> None:
     images = turned_texts()
     pair, result = align(images, None, TOWER, PROMPTS, **QUICK)
     probed = probe(pair.apply(images), **QUICK)
-    assert probed.model == "arrays+words"
+    assert probed.model == "aligned-arrays-words"
     assert probed.auc["value"] > result.auc["value"] - 0.02
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from embedkit.probing import GRIDS
 from embedkit.text.fewshot import METHODS, clip_adapter, lp_plus_plus, tip_adapter, tip_adapter_f
-from embedkit.text.fewshot.course import batches
+from embedkit.text.fewshot.course import Course, batches
 from embedkit.text.fewshot.linear_probe import linear_probe
 from embedkit.text.fewshot.lp_plus_plus import Blocks
 from embedkit.text.fewshot.prototypes import prototypes
@@ -161,6 +161,36 @@ def test_the_loss_of_lp_plus_plus_never_rises() -> None:
         at = lp_plus_plus.step(F, cosines, labels, at, sizes)
     assert (torch.stack(losses).diff(dim=0) <= 1e-6).all()
     assert (losses[-1] < losses[0]).all()
+
+
+def test_the_gradient_of_the_keys_is_that_of_the_formula() -> None:
+    F, labels = normalize(torch.randn(2, 5, 6, dtype=torch.float64), dim=-1), torch.eye(4, dtype=torch.float64)[:, :3]
+    labels = labels.expand(2, 4, 3)
+    keys = torch.randn(2, 4, 6, dtype=torch.float64, requires_grad=True)
+    plain = tip_adapter.votes(F @ keys.mT, labels, tip_adapter.BETA)
+    torch.testing.assert_close(tip_adapter_f._Votes.apply(F, keys, labels), plain)
+    assert torch.autograd.gradcheck(lambda one: tip_adapter_f._Votes.apply(F, one, labels), keys)
+
+
+def test_votes_in_blocks_are_the_votes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shots = some_shots()
+    whole = tip_adapter.tip_adapter(shots)
+    monkeypatch.setattr(tip_adapter, "_ROWS", 7)
+    parts = tip_adapter.tip_adapter(shots)
+    assert parts.chosen == whole.chosen
+    torch.testing.assert_close(parts.scores, whole.scores)
+
+
+def test_a_draw_is_over_where_it_has_not_become_better_for_long_whatever_others_do() -> None:
+    y = torch.tensor([[0, 1], [0, 1]])
+    course = Course(y, patience=2)
+    right, wrong = torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[0.0, 1], [1, 0]])
+    for epoch, first, second in [(0, 1, 0), (1, 0, 1), (2, 0, 2), (3, 9, 3)]:
+        scores = torch.stack([first * right + (1 - first) * wrong if epoch < 3 else 9 * right, (1 + second) * right])
+        course.keep(epoch, lambda scores=scores: scores, [torch.full((2, 1), float(epoch))])
+    # The first draw would be better in epoch 3, three after its best.
+    assert course.epochs == [0, 3]
+    assert course.kept[0].flatten().tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -13,7 +13,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing import Settings, make_plan
 from embedkit.probing.learning_curve import Amount
 from embedkit.text import embed_classes
-from embedkit.text.fewshot import METHODS, few_shot
+from embedkit.text.fewshot import METHODS, few_shot, run
 from embedkit.text.fewshot.draws import draws_of, together
 from tests.probing.making import clustered, split_of
 from tests.text.fewshot.making import PROMPTS, a_tower
@@ -128,6 +128,21 @@ def test_a_pair_that_met_the_labels_is_told() -> None:
     images = a_set()
     assert "what a few labels are worth" in few_shot(images, None, shots=[1], met=images.name, **QUICK).notes[-1]
     assert not few_shot(images, None, shots=[1], met="another set", **QUICK).notes
+
+
+def test_what_takes_too_long_is_left_out_and_told_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "MOST_OPERATIONS", 4.0 * 20 * 100**2 * a_set().X.shape[1])
+    some = {"shots": [1], "fractions": [100], "cache": None, **QUICK}
+    told: list[str] = []
+    result = few_shot(a_set(), None, a_tower(), PROMPTS, tell=told.append, **some)
+    held = {(point["method"], point["kind"]) for point in result.points}
+    assert ("tip-adapter-f", "shots") in held
+    assert ("tip-adapter-f", "fraction") not in held
+    assert "tip-adapter-f" not in told[0]
+    assert any("tip-adapter-f was left out at 100 % of the training images: with" in note for note in result.notes)
+    asked = few_shot(a_set(), None, a_tower(), PROMPTS, methods=["tip-adapter-f"], **some)
+    assert {point["kind"] for point in asked.points} == {"shots", "fraction"}
+    assert not asked.notes
 
 
 def test_more_shots_than_images_are_refused() -> None:
