@@ -117,9 +117,9 @@ def few_shot(
 def _left_out(name: str, amount: Amount, draws: Sequence[Draw], work: float) -> str:
     most = max(len(one.train) for one in draws)
     return (
-        f"{name} was left out at {words_of(amount)}: with {most:,} images it takes {work:.0e} operations, for they grow "
-        f"with the square of the images, and more than {MOST_OPERATIONS:.0e} (ten minutes on two cores) are done only "
-        f"where it is asked for by name (--method {name})"
+        f"{name} was left out at {words_of(amount)}: with {most:,} images it takes {work:.0e} operations, growing with "
+        f"their square, and more than {MOST_OPERATIONS:.0e} (ten minutes on two cores) are done only where it is asked "
+        f"for by name (--method {name})"
     )
 
 

@@ -60,7 +60,7 @@ def logits(
 def _votes_at(F: Tensor, keys: Tensor, labels: Tensor, betas: Sequence[float | Tensor]) -> Tensor:
     """Return the votes at several betas, (G, B, m, K)."""
     parts = []
-    for some in F.split(_ROWS, dim=1):
+    for some in torch.split(F, _ROWS, dim=1):
         affinity = some @ keys.mT
         parts.append(torch.stack([votes(affinity, labels, beta) for beta in betas]))
     return torch.cat(parts, dim=2)

@@ -28,7 +28,7 @@ def tip_adapter_f(shots: Shots, seed: int = 0) -> Fitted:
     text = shots.zero_shot(shots.train)
 
     def of_rows(rows: Tensor) -> Tensor:
-        found: Tensor = _Votes.apply(shots.train.F[:, rows], keys, labels)  # type: ignore[no-untyped-call]
+        found: Tensor = _Votes.apply(shots.train.F[:, rows], keys, labels)
         return text[:, rows] + ALPHA * found
 
     def known() -> Tensor:
@@ -49,12 +49,12 @@ class _Votes(torch.autograd.Function):
     """`tip_adapter.votes` at beta 1; the gradient of the keys is two products, written in the order of the keys."""
 
     @staticmethod
-    def forward(ctx: Any, F: Tensor, keys: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, F: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
         weights = (keys @ F.mT).sub_(1).mul_(BETA).exp_()
         ctx.save_for_backward(F, labels, weights)
         return (labels.mT @ weights).mT
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
         F, labels, weights = ctx.saved_tensors
         return None, (labels @ gradient.mT).mul_(weights).mul_(BETA) @ F, None
