@@ -53,7 +53,7 @@ def compare(
         data, test, prompts, cache, root, weights, text_weights, precision, device, workers, progress: as in
             `embedkit.align`.
         model: the image encoder. text_encoder: by default its own text tower, else ``minilm``.
-        shots: of the few-shot methods. results: where `embedkit baseline train` saved trained networks, which are read.
+        shots: of the few-shot methods. results: where trained networks and few-shot tables are saved, which are read.
         choices: fields of `embedkit.probing.Settings`: target, group, folds, seed, replicates.
 
     Raises:
@@ -81,9 +81,20 @@ def compare(
         found.append(replace(judged, data=train.name))
     else:
         notes.append(f"no zero-shot: {model} has no text tower in one space with its images")
-    networks = many.saved_networks(found[0], many.results_folder(results), told)
+    folder = many.results_folder(results)
+    networks = many.saved_networks(found[0], folder, told)
     if not networks:
         notes.append("no trained network of the same question is saved: `embedkit baseline train` trains one")
     told.note("few-shot methods")
-    few = words.few_shot(train, model=model, test=unseen, shots=shots, progress=progress, **towers, **how, **choices)
+    few = words.few_shot(
+        train,
+        model=model,
+        test=unseen,
+        shots=shots,
+        progress=progress,
+        known=many.saved_tables(folder, told),
+        **towers,
+        **how,
+        **choices,
+    )
     return Comparison(many.ranked([*found, *networks]), few, notes)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,27 @@ def place_of_table(table: "FewShotResult", folder: Path) -> Path:
     choices = cache_key({**table.protocol, "text_encoder": table.text_encoder})[:8]
     name = _file_name(table.model, table.protocol["key"], "few-shot", table.target, choices)
     return _folder_of(folder, table.data, table.test) / name
+
+
+def saved_tables(folder: Path, progress: Progress) -> "Callable[[str], FewShotResult | None]":
+    """Return what finds the saved table of few-shot methods of a fingerprint, None where there is none.
+
+    Args:
+        folder: of all results. progress: told where a table is read.
+    """
+    from embedkit.text.fewshot import FewShotResult
+
+    def find(fingerprint: str) -> FewShotResult | None:
+        for path in sorted(folder.glob("*/*.few-shot.*.json")):
+            # What can't be read is made anew.
+            with suppress(EmbedkitError):
+                table = FewShotResult.load(path)
+                if table.protocol.get("fingerprint") == fingerprint:
+                    progress.note(f"{table.data}: few-shot methods on {table.model}: done before, read from {path}")
+                    return table
+        return None
+
+    return find
 
 
 def _folder_of(folder: Path, data: str, test: str) -> Path:

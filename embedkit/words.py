@@ -1,6 +1,6 @@
 """The verbs that need words: each composes the rooms below, as `embedkit.api` does for those that need none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +196,7 @@ def few_shot(
     device: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    known: "Callable[[str], FewShotResult | None] | None" = None,
     **choices: Any,
 ) -> "FewShotResult":
     """Compare what several methods make of a few images per class, or of a part of them.
@@ -208,6 +209,7 @@ def few_shot(
         aligned: a pair from `align`, best from another data set, or its file: images are taken into its text space.
         methods: names, by default all that can be had.
         prompts, cache, root, weights, text_weights, precision, device, workers, progress: as in `align`.
+        known: gives a table that is saved already, as `embedkit.many.saved_tables` does.
         choices: ``loss`` of the projection, and fields of `embedkit.probing.Settings`: shots, fractions, draws, seed.
 
     Raises:
@@ -240,6 +242,7 @@ def few_shot(
         met=train.facts.get("aligned_with"),
         cache=api.cache_folder(cache),
         tell=None if progress is None else progress.note,
+        known=known,
         **choices,
     )
 

@@ -48,6 +48,7 @@ def fewshot(
     places: Places,
     results: options.Results = None,
     figures: Annotated[Path | None, typer.Option("--figures", help="Draw AUC over shots into this folder.")] = None,
+    again: options.Again = False,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -56,13 +57,15 @@ def fewshot(
     from embedkit.words import few_shot
 
     api.check_names([model], [data, *([test] if test else [])])
+    folder, steps = many.results_folder(results), Steps()
     found = few_shot(
         data,
         model=model,
         aligned=aligned,
         test=test,
         methods=tuple(method or ()),
-        progress=Steps(),
+        progress=steps,
+        known=None if again else many.saved_tables(folder, steps),
         loss=loss,
         shots=() if shots == "none" else numbers(shots, "--shots", int),
         fractions=numbers(fractions, "--fractions", float),
@@ -71,7 +74,7 @@ def fewshot(
         **vars(places),
         **vars(protocol),
     )
-    place = many.place_of_table(found, many.results_folder(results))
+    place = many.place_of_table(found, folder)
     found.save(place)
     if as_json:
         print_json({"results": [found.to_dict()]})

@@ -95,6 +95,7 @@ Folds = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of folds, draws, bootstrap; of a network's weights and order.")]
 Replicates = Annotated[int, typer.Option("--replicates", min=100, help="Of the bootstrap.")]
+Again = Annotated[bool, typer.Option("--again", help="Compute what is saved already once more.")]
 Results = Annotated[
     Path | None, typer.Option("--results", help="Folder of the results [default: $EMBEDKIT_RESULTS or ./results].")
 ]

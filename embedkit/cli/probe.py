@@ -92,7 +92,7 @@ def probe(
     pseudonymise: options.Pseudonymise = False,
     places: Places,
     results: options.Results = None,
-    again: Annotated[bool, typer.Option("--again", help="Compute what is saved already once more.")] = False,
+    again: options.Again = False,
     table: Tables = None,
     figures: Figures = None,
     allow_failed: options.AllowFailed = 0,

@@ -20,6 +20,17 @@ def test_a_table_and_a_figure_without_texts(embedkit: Run, tiny_model: str, imag
     assert [path.suffix for path in Path("drawn").iterdir()] == [".png"]
     [result] = embedkit(*words, "--draws", 2, "--json").results
     assert {point["method"] for point in result["points"]} == {"linear-probe", "prototypes"}
+    # What is done is read, and only where it is the same question; a file that can't be read is made anew.
+    again = embedkit(*words, "--draws", 2, "--json")
+    assert (again.results, "done before, read from" in again.err) == ([result], True)
+    [file] = Path("results").rglob("*.few-shot.*.json")
+    for more in (("--again",), ("--method", "prototypes"), ("--draws", 3), ("--seed", 1)):
+        assert "done before" not in embedkit(*words, "--draws", 2, *more).err, more
+    assert len(list(Path("results").rglob("*.few-shot.*.json"))) == 4
+    whole = file.read_text()
+    file.write_text(whole[:-20])
+    assert embedkit(*words, "--draws", 2, "--json").results == [result]
+    assert file.read_text() == whole
     assert all(point["auc"]["low"] <= point["auc"]["high"] for point in result["points"])
 
     for more, sentence in [

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from embedkit._version import __version__
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.encoders import TextTower
 from embedkit.errors import EmbedkitError, unknown_name
-from embedkit.probing import Settings, ledger_of, make_plan
+from embedkit.probing import Settings, fingerprint, ledger_of, make_plan
 from embedkit.probing.learning_curve import Amount, amounts_of
 from embedkit.probing.plan import Plan
 from embedkit.text.classes import ClassTexts, embed_classes
@@ -40,6 +40,7 @@ def few_shot(
     met: str | None = None,
     cache: Path | None = None,
     tell: Tell | None = None,
+    known: Callable[[str], FewShotResult | None] | None = None,
     **choices: Any,
 ) -> FewShotResult:
     """Learn from a few images per class, or a part of them, with several methods, and judge all on the same images.
@@ -53,6 +54,7 @@ def few_shot(
         tower, prompts: of the class texts; without them the methods that read no text are compared.
         methods: names of `METHODS`, by default all that can be had. loss: of the projection, a name of
             `embedkit.text.aligning.LOSSES`. cache: of the text embeddings. tell: told in words what is being done.
+        known: gives the saved table of a fingerprint, where there is one; it is then not made again.
         choices: as in `Settings`; shots and fractions say how much is learnt from.
 
     Raises:
@@ -76,6 +78,11 @@ def few_shot(
     if tower is not None and prompts is not None:
         texts = embed_classes(tower, labels.classes, prompts, target=labels.name, cache=cache)
     apart = texts is not None and texts.space != space_of(train)
+    of_texts = None if texts is None else [texts.key, texts.logit_scale, loss if apart else None]
+    made_of = {"probe": fingerprint(train, test, settings), "methods": [list(methods), wanted], "texts": of_texts}
+    mark = cache_key({**made_of, "met": met})
+    if known is not None and (saved := known(mark)) is not None:
+        return saved
     shots_of = _preparation(plan, texts, apart, loss)
     points, left_out, width = [], [], train.X.shape[1]
     for amount, draws in drawn.items():
@@ -97,6 +104,7 @@ def few_shot(
         points=points,
         protocol={
             "split": plan.kind,
+            "fingerprint": mark,
             "key": train.key,
             "text_key": None if texts is None else texts.key,
             "prompts": None if texts is None else texts.prompts,

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from embedkit.cache.whole import saved
+from embedkit.errors import EmbedkitError
 from embedkit.probing import Evidence, Settings
 from embedkit.probing.learning_curve import Amount, over_draws
 from embedkit.probing.measures.bootstrap import replicates_of
@@ -44,6 +45,19 @@ class FewShotResult:
     protocol: dict[str, Any]
     failed: list[dict[str, Any]]
     notes: list[str]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            EmbedkitError: there is no such file, or it is no whole table.
+        """
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{item.name: value[item.name] for item in fields(cls)})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EmbedkitError(f"{path} is no whole table of few-shot methods ({error}): make it anew") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything in the types of JSON."""
