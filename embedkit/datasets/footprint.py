@@ -46,7 +46,7 @@ def _places(scheme: str, path: Path | str, root: Path | None) -> tuple[str | Non
         if any(map(images.is_remote, cells)):
             # What is elsewhere has to be asked.
             return None, ()
-        listed = [inside(base, cell) for cell in cells if cell]
+        listed = [inside(base, cell) for cell in cells]
         found = [file_of(cell) for cell in listed if cell is not None]
         return (str(base), [str(path), *found]) if len(found) == len(listed) else (None, ())
     if scheme == "npz" or (scheme in ("hf", "wds") and is_file(Path(path))):
