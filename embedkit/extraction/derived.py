@@ -93,10 +93,8 @@ def derive(job: Derived, cache: Path, data: str, repair: bool = False) -> Report
             made = sum(len(rows.digests) for rows in fresh)
             store.commit(base.table, base.failed, base.files, [*kept, *fresh], provenance)
     count, failed = len(base.table), base.failed.to_dict("records")
-    seconds = time.perf_counter() - begun
-    return Report(
-        store.path, data, job.encoder, job.key, count + len(failed), made, max(0, count - made), seconds, failed
-    )
+    seconds, total = time.perf_counter() - begun, count + len(failed)
+    return Report(store.path, data, job.encoder, job.key, total, made, max(0, count - made), seconds, ledger=failed)
 
 
 def _says_the_same(current: "Cached", base: "Cached", provenance: dict[str, Any]) -> bool:
