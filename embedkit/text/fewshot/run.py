@@ -26,7 +26,7 @@ from embedkit.text.zeroshot import notes_on, space_of
 
 Tell = Callable[[str], None]
 MOST_OPERATIONS = 3e13
-"""Of all draws of an amount by a method that was not asked for by name: ten minutes on two cores."""
+"""Of all draws of an amount by a method that was not asked for by name: some twelve minutes on two busy cores."""
 
 
 def few_shot(
@@ -126,7 +126,7 @@ def _left_out(name: str, amount: Amount, draws: Sequence[Draw], work: float) -> 
     most = max(len(one.train) for one in draws)
     return (
         f"{name} was left out at {words_of(amount)}: with {most:,} images it takes {work:.0e} operations, growing with "
-        f"their square, and more than {MOST_OPERATIONS:.0e} (ten minutes on two cores) are done only where it is asked "
+        f"their square, and more than {MOST_OPERATIONS:.0e} are done only where it is asked "
         f"for by name (--method {name})"
     )
 
