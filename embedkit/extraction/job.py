@@ -175,9 +175,7 @@ def prepare(
     )
 
 
-def _derived(
-    card: encoders.EncoderCard, precision: str | None, decoder: str | None, how: dict[str, Any]
-) -> Derived:
+def _derived(card: encoders.EncoderCard, precision: str | None, decoder: str | None, how: dict[str, Any]) -> Derived:
     assert card.path is not None
     pair = encoders.AlignedPair.load(card.path)
     wanted = pair.facts["image_key"]
@@ -189,6 +187,6 @@ def _derived(
             return Derived(card.slug, base, pair)
     raise EmbedkitError(
         f"{card.name} was aligned with {pair.facts['image_encoder']} of the key {wanted}, and today's weights, "
-        f"preprocessing, precision and decoder give it {' or '.join(base.key for base in bases)}: give those of then, or "
-        "align anew"
+        f"preprocessing, precision and decoder give it {' or '.join(base.key for base in bases)}: give those of "
+        "then, or align anew"
     )

@@ -74,7 +74,9 @@ def split_channels(address: str) -> dict[str, str]:
     if match is None or not all(isinstance(file, str) for file in files.values()):
         return {}
     folder = address[: match.start()]
-    return {name: posixpath.join(folder, file) if file and not is_remote(file) else file for name, file in files.items()}
+    return {
+        name: posixpath.join(folder, file) if file and not is_remote(file) else file for name, file in files.items()
+    }
 
 
 def files_of(address: str) -> list[str]:

@@ -91,6 +91,22 @@ def test_a_channel_without_a_file_is_a_missing_one(read, folder: Path) -> None:
         read(address(folder, "a.png", "absent.png", "c.dcm"))
 
 
+def test_channels_are_read_at_their_full_size_whatever_is_least(folder: Path) -> None:
+    (folder / "large.jpg").write_bytes(encode(np.zeros((400, 400), np.uint8), "JPEG"))
+    (folder / "large.png").write_bytes(encode(np.ones((400, 400), np.uint8), "PNG"))
+    assert images.load(str(folder / "large.jpg"), 32)[0].shape < (400, 400, 3)
+    assert images.load(address(folder, "large.jpg", "large.png"), 32)[0].shape == (400, 400, 3)
+
+
+def test_a_channel_may_be_elsewhere(folder: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    with fsspec.open("memory://ct/pv.png", "wb") as file:
+        file.write((folder / "b.png").read_bytes())
+    pixels, digest = images.load(address(folder, "a.png", "memory://ct/pv.png"))
+    np.testing.assert_array_equal(pixels[..., 1], min_max(WIDE)[..., 0])
+    assert digest == images.digest(address(folder, "a.png", "b.png"))
+
+
 def test_what_is_wrong_with_a_channel_is_told_of_its_file(folder: Path) -> None:
     (folder / "bad.png").write_bytes(b"no image")
     with pytest.raises(images.NotAnImage, match=r"bad\.png: it is not an image"):
