@@ -64,7 +64,7 @@ def test_several_models_read_each_image_once(
     copy.write_bytes(Path(tiny_model.removeprefix("onnx:")).read_bytes())
     loaded = []
     real = image_room.load
-    monkeypatch.setattr(image_room, "load", lambda address: loaded.append(address) or real(address))
+    monkeypatch.setattr(image_room, "load", lambda address, least: loaded.append(address) or real(address, least))
     done = embedkit("extract", "--model", tiny_model, "--model", f"onnx:{copy}", "--data", f"folder:{images}", "--json")
     assert [result["embedded"] for result in done.results] == [32, 32]
     assert len(loaded) == len(set(loaded)) == 32
