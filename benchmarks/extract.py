@@ -29,7 +29,7 @@ from embedkit.datasets import open_dataset
 from embedkit.demo import write_phantoms
 from embedkit.encoders import Occasion, engines
 from embedkit.extraction import extract
-from embedkit.extraction.decode import decode_rows
+from embedkit.extraction.decode import Way, decode_rows
 
 BATCH = 32
 
@@ -100,12 +100,12 @@ def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
         return done / (time.perf_counter() - begun)
 
 
-def decoding_alone(addresses: list[str], card: Any) -> float:
+def decoding_alone(addresses: list[str], way: Way) -> float:
     """Return the processor seconds that an image takes to be read, decoded and resized."""
     some = addresses[:200]
-    decode_rows(range(8), some[:8], [card.preprocessing])
+    decode_rows(range(8), some[:8], [way])
     begun = time.process_time()
-    decode_rows(range(len(some)), some, [card.preprocessing])
+    decode_rows(range(len(some)), some, [way])
     return (time.process_time() - begun) / len(some)
 
 
@@ -145,7 +145,7 @@ with tempfile.TemporaryDirectory() as name:
     plain, vectors = plain_script(dataset.addresses()[: arguments.plain_n], card, found.path)
     X = read(report.path).X[: len(vectors)]
     cosine = (X * vectors).sum(1) / np.linalg.norm(X, axis=1) / np.linalg.norm(vectors, axis=1)
-    decoding = decoding_alone(dataset.addresses(), card)
+    decoding = decoding_alone(dataset.addresses(), job.way)
 
     print(f"{arguments.model} in {precision} on {device}, {len(dataset)} images of {dataset.name}")
     print(f"embedkit            {kit:8.1f} images/s by {report.engine} ({with_start:.1f} with its start)")

@@ -17,6 +17,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.elsewhere import embed_elsewhere, together
+from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job
 from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
@@ -108,7 +109,7 @@ def extract_all(
                 progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
             locks.enter_context(store.lock())
             targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
-        with measured() as meter:
+        with measured() as meter, kept_heap():
             elsewhere = _Pass(addresses, workers, batch, progress, merge_only, cluster).embed(targets)
         whole = sum(target.seconds for target in targets)
         for target in targets:

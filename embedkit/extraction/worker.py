@@ -16,6 +16,7 @@ from embedkit.cost import Cost, measured
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded, Failure, decoded
 from embedkit.extraction.embed import SHARD_ROWS, Embedder, batch_for
+from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job
 
 _DECODED_TOGETHER = 32
@@ -110,7 +111,7 @@ class Worker:
         """Decode and encode a share and commit its vectors, a stretch at a time."""
         try:
             self._try(share)
-            with measured() as meter:
+            with measured() as meter, kept_heap():
                 for stretch in self._stretches(share):
                     yield self._encoded(stretch, share)
             yield Done(cost=meter.cost)
