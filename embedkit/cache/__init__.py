@@ -8,6 +8,7 @@ from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
 from embedkit.cache.header import Cached, read, read_header, vectors
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
+from embedkit.cache.mapped import blocks_of, take_rows
 from embedkit.cache.receipt import recall, remember
 from embedkit.cache.store import Store, find, find_shards, remove, store_of
 from embedkit.cache.vectors import Selection
@@ -22,6 +23,7 @@ __all__ = [
     "NotCached",
     "Selection",
     "Store",
+    "blocks_of",
     "cache_key",
     "canonical_json",
     "find",
@@ -32,5 +34,6 @@ __all__ = [
     "remember",
     "remove",
     "store_of",
+    "take_rows",
     "vectors",
 ]

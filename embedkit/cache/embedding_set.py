@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedkit.cache.mapped import take_rows
 from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class EmbeddingSet:
 
     def select(self, rows: np.ndarray) -> "EmbeddingSet":
         """Return the rows named by a boolean mask or by positions, in that order."""
-        return replace(self, X=self.X[rows], table=self.table.loc[rows].reset_index(drop=True))
+        X = take_rows(self.X, np.arange(len(self))[rows])
+        return replace(self, X=X, table=self.table.loc[rows].reset_index(drop=True))
 
     def split(self, name: str) -> "EmbeddingSet":
         """Return the rows of one split.

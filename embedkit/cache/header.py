@@ -10,6 +10,7 @@ import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached
+from embedkit.cache.mapped import map_vectors
 from embedkit.cache.merge import row_checksums
 from embedkit.cache.sealed import open_parts, open_sealed, reading
 from embedkit.cache.shards import Rows
@@ -95,6 +96,9 @@ def header_of(file: "h5py.File", path: Path) -> Cached:
 def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
     """Read a cache file, vectors as float32 of shape (n, d).
 
+    All vectors of a file can't be written to; in single precision they are a map of it, which takes memory as they are
+    looked at. Some rows are a copy.
+
     Args:
         rows: a slice, positions or a mask; by default all. What else is in the file is not read, and vectors are
             compared with their checksums.
@@ -109,9 +113,13 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
     if rows is not None:
         return _read_rows(path, rows)
     with open_parts(path) as (file, plain), reading(path):
-        header = header_of(file, path)
-        X = _vectors(file, plain, 0, header.shape[0], np.float32)
-    return EmbeddingSet(X, header.table, header.provenance, header.failed)
+        header, X = header_of(file, path), file["X"]
+        if X.dtype == np.dtype("<f4") and X.size:
+            values = map_vectors(plain, X.id.get_offset(), header.shape)
+        else:
+            values = _vectors(file, plain, 0, header.shape[0], np.float32)
+            values.flags.writeable = False
+    return EmbeddingSet(values, header.table, header.provenance, header.failed)
 
 
 def vectors(path: Path, rows: Selection | None = None) -> np.ndarray:

@@ -1,13 +1,14 @@
 """One fold: the parameter is chosen, the head is fitted with it, and the judged images are scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedkit.cache import take_rows
 from embedkit.probing.heads.grids import Grid
-from embedkit.probing.heads.standard import standardised
+from embedkit.probing.heads.standard import standardise
 from embedkit.probing.measures.calibration import fit_temperature
 from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from embedkit.probing.heads.estimator import Head
 
 Part = tuple[np.ndarray, np.ndarray]
+
+# Judged rows that are copied at one time: a multiple of the blocks in which linear scores are made.
+_JUDGED = 8192
 
 
 @dataclass(frozen=True)
@@ -56,28 +60,32 @@ class Fitter:
         Features are standardised over the images that are learnt from. The folds of the choice share the mean and
         deviation of all of them: no label is in these, and so all folds are one problem.
         """
-        fitted = fold.fitted()
+        fitted, labels = fold.fitted(), plan.train.labels
         if fold.val is None:
-            X, X_new = self._features(plan.train.X[fitted], plan.test.X[fold.test])
+            X = take_rows(plan.train.X, fitted)
+            standard = self._standardise(X)
             parts, by = self._inner(plan.train, fitted)
             choice, temperature = self._choose(X, plan.train, fitted, parts, by)
         else:
             choice, temperature = self._on_validation(plan.train, fold.train, fold.val)
-            X, X_new = self._features(plan.train.X[fitted], plan.test.X[fold.test])
-        labels = plan.train.labels
-        scores = self.head.path(X, labels.truth[fitted], labels.exclusive, X_new, (choice.value,))[0]
-        return FoldFit(choice, scores, temperature)
+            X = take_rows(plan.train.X, fitted)
+            standard = self._standardise(X)
+        scorer = self.head.learn(X, labels.truth[fitted], labels.exclusive, (choice.value,))
+        blocks = [fold.test[start : start + _JUDGED] for start in range(0, len(fold.test), _JUDGED)]
+        scores = [scorer(standard(take_rows(plan.test.X, rows)), np.arange(len(rows)))[0] for rows in blocks]
+        return FoldFit(choice, np.concatenate(scores), temperature)
 
     def _on_validation(self, sample: Sample, train: np.ndarray, val: np.ndarray) -> tuple[Choice, float | None]:
         rows = np.concatenate([train, val])
-        X = sample.X[rows]
-        self._features(X[: len(train)], X[len(train) :])
+        X = take_rows(sample.X, rows)
+        standard = self._standardise(X[: len(train)])
+        standard(X[len(train) :])
         part = np.arange(len(train)), np.arange(len(train), len(rows))
         return self._choose(X, sample, rows, [part], "validation images")
 
-    def _features(self, X: np.ndarray, X_new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Overwrite both, which are copies or views of one."""
-        return standardised(X, X_new) if self.standardise else (X, X_new)
+    def _standardise(self, X: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Overwrite X, and return what does the same to others."""
+        return standardise(X) if self.standardise else np.asarray
 
     def _inner(self, sample: Sample, rows: np.ndarray) -> tuple[list[Part], str]:
         labels, groups = sample.select_labels(rows), sample.groups[rows]

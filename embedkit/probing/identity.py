@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from embedkit._version import __version__
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, blocks_of
 from embedkit.probing.settings import Settings
 
 
@@ -21,6 +21,8 @@ def fingerprint(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settin
 
 
 def _content(embeddings: EmbeddingSet) -> list[object]:
-    table = embeddings.table.to_csv(index=False).encode()
-    digests = [hashlib.sha256(part).hexdigest() for part in (np.ascontiguousarray(embeddings.X).data, table)]
+    vectors, table = hashlib.sha256(), hashlib.sha256(embeddings.table.to_csv(index=False).encode())
+    for part in blocks_of(embeddings.X):
+        vectors.update(np.ascontiguousarray(part).data)
+    digests = [one.hexdigest() for one in (vectors, table)]
     return [embeddings.name, embeddings.encoder, embeddings.key, embeddings.targets, len(embeddings.failed), *digests]

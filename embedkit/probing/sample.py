@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, blocks_of, take_rows
 from embedkit.errors import EmbedkitError, unknown_name
 from embedkit.probing.target import Labels, as_names, listed, read_labels
 
@@ -49,10 +49,10 @@ class Sample:
 
     def select(self, rows: np.ndarray) -> "Sample":
         """Return the rows at these positions."""
-        columns = ("X", "ids", "groups", "grouped", "split", "digests")
+        columns = ("ids", "groups", "grouped", "split", "digests")
         taken: dict[str, Any] = {name: getattr(self, name)[rows] for name in columns}
         taken["extra"] = {name: values[rows] for name, values in self.extra.items()}
-        return replace(self, labels=self.select_labels(rows), **taken)
+        return replace(self, X=take_rows(self.X, rows), labels=self.select_labels(rows), **taken)
 
 
 def read_sample(
@@ -142,7 +142,8 @@ def _finite(source: EmbeddingSet) -> np.ndarray:
     with np.errstate(over="ignore"):
         X = np.ascontiguousarray(source.X, dtype=np.float32)
     # A sum is finite only if all of its terms are, and makes no matrix of booleans.
-    suspects = np.flatnonzero(~np.isfinite(X.sum(axis=1, dtype=np.float64)))
+    sums = [part.sum(axis=1, dtype=np.float64) for part in blocks_of(X)]
+    suspects = np.flatnonzero(~np.isfinite(np.concatenate(sums)))
     bad = suspects[~np.isfinite(X[suspects]).all(axis=1)]
     if len(bad):
         named = listed(source.table["id"].iloc[bad].astype(str).tolist())

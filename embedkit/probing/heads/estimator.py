@@ -80,20 +80,18 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._scores(X)
         return np.asarray(self.classes_[scores.argmax(axis=1)] if self.exclusive_ else (scores > 0).astype(int))
 
-    def path(
-        self, X: np.ndarray, truth: np.ndarray, exclusive: bool, X_new: np.ndarray, values: Sequence[float]
-    ) -> np.ndarray:
-        """Fit every value and score new images; leaves the estimator as it is, so that threads can share it.
+    def learn(self, X: np.ndarray, truth: np.ndarray, exclusive: bool, values: Sequence[float]) -> Scorer:
+        """Fit every value; leaves the estimator as it is, so that threads can share it.
 
         Args:
-            X: (n, d) float32. truth: (n, K) of 1, 0 or NaN. exclusive: classes, not labels. X_new: (m, d) float32.
+            X: (n, d) float32. truth: (n, K) of 1, 0 or NaN. exclusive: classes, not labels.
             values: of the parameter, rising; for a head without one, placeholders.
 
         Returns:
-            (V, m, K); for two classes -s and s. The score of a class that ``truth`` lacks is -inf.
+            What scores the rows at some positions of a matrix, (V, m, K); for two classes -s and s. The score of a
+            class that ``truth`` lacks is -inf.
         """
-        problem = Problem(X, np.arange(len(X)), truth, exclusive, self._weights(truth, exclusive))
-        return self._learn(problem, values)(X_new, np.arange(len(X_new)))
+        return self._learn(Problem(X, np.arange(len(X)), truth, exclusive, self._weights(truth, exclusive)), values)
 
     def search(
         self, X: np.ndarray, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
@@ -101,10 +99,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit every value on some rows and score others, for each of several parts.
 
         Args:
-            X, truth, exclusive, values: as in `path`. parts: positions of the fitted and of the judged rows.
+            X, truth, exclusive, values: as in `learn`. parts: positions of the fitted and of the judged rows.
 
         Returns:
-            For each part (V, m, K), as in `path`.
+            For each part (V, m, K), as in `learn`.
         """
 
         def one(part: Part) -> np.ndarray:

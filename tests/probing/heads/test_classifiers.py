@@ -1,6 +1,7 @@
 """The heads as scikit-learn estimators."""
 
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ def head(request: pytest.FixtureRequest) -> Head:
 @pytest.fixture(params=sorted(set(GRIDS) - {"centroid"}))
 def weighted(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def path_of(
+    head: Head, X: np.ndarray, truth: np.ndarray, exclusive: bool, X_new: np.ndarray, values: Sequence[float]
+) -> np.ndarray:
+    return head.learn(X, truth, exclusive, values)(X_new, np.arange(len(X_new)))
 
 
 def some_values(head: Head) -> tuple[float, ...]:
@@ -55,7 +62,7 @@ def test_two_classes_have_one_margin(head: Head) -> None:
     assert roc_auc_score(y, margin) > 0.8
     np.testing.assert_array_equal(head.predict(X), (margin > 0).astype(int))
     truth = np.eye(2)[y]
-    (mirrored,) = head.path(X[:150], truth[:150], True, X[150:], some_values(head)[:1])
+    (mirrored,) = path_of(head, X[:150], truth[:150], True, X[150:], some_values(head)[:1])
     np.testing.assert_allclose(mirrored[:, 0], -mirrored[:, 1], rtol=1e-6)
 
 
@@ -93,7 +100,7 @@ def test_scores_are_logits_of_the_probabilities(classifier: str, classes: int) -
     X, y, _ = clustered(200, 8, classes)
     head = make_head(classifier).fit(X, y)
     assert head.probabilistic
-    (scores,) = head.path(X, np.eye(classes)[y], True, X, [getattr(head, head.parameter)])
+    (scores,) = path_of(head, X, np.eye(classes)[y], True, X, [getattr(head, head.parameter)])
     expected = expit(scores) if classes == 2 else softmax(scores, axis=1)
     np.testing.assert_allclose(head.predict_proba(X), expected, atol=1e-5)
     np.testing.assert_allclose(head.predict_proba(X).sum(axis=1), 1, atol=1e-6)
@@ -111,7 +118,7 @@ def test_heads_without_probabilities_say_so() -> None:
 def test_path_scores_are_those_of_single_fits_and_leave_the_head_alone(head: Head) -> None:
     X, y, _ = clustered(200, 8, 3)
     values = some_values(head)
-    path = head.path(X[:150], np.eye(3)[y[:150]], True, X[150:], values)
+    path = path_of(head, X[:150], np.eye(3)[y[:150]], True, X[150:], values)
     assert path.shape == (len(values), 50, 3)
     assert path.dtype == np.float64
     with pytest.raises(NotFittedError):
@@ -136,14 +143,14 @@ def test_search_is_path_on_each_part(classifier: str, exclusive: bool, class_wei
     parts = [(cut[:120], cut[120:170]) for cut in cuts]
     found = head.search(X, truth, exclusive, parts, some_values(head))
     for (fitted, judged), scores in zip(parts, found, strict=True):
-        path = head.path(X[fitted], truth[fitted], exclusive, X[judged], some_values(head))
+        path = path_of(head, X[fitted], truth[fitted], exclusive, X[judged], some_values(head))
         np.testing.assert_allclose(scores, path, atol=2e-3)
 
 
 def test_a_class_without_rows_is_never_said(head: Head) -> None:
     X, y, _ = clustered(120, 6, 3)
     truth = np.eye(5)[np.array([0, 1, 3])[y]]
-    for scores in head.path(X, truth, True, X[:30], some_values(head)):
+    for scores in path_of(head, X, truth, True, X[:30], some_values(head)):
         assert (scores[:, [2, 4]] == -np.inf).all()
         assert np.isfinite(scores[:, [0, 1, 3]]).all()
         assert set(scores.argmax(axis=1)) <= {0, 1, 3}
@@ -152,8 +159,8 @@ def test_a_class_without_rows_is_never_said(head: Head) -> None:
 @pytest.mark.parametrize("classifier", ["lda", "logistic"])
 def test_two_of_several_classes_have_the_odds_of_two(classifier: str) -> None:
     X, y, _ = clustered(120, 6, 2)
-    (two,) = make_head(classifier).path(X, np.eye(2)[y], True, X, [0.1])
-    (five,) = make_head(classifier).path(X, np.eye(5)[y * 2 + 1], True, X, [0.1])
+    (two,) = path_of(make_head(classifier), X, np.eye(2)[y], True, X, [0.1])
+    (five,) = path_of(make_head(classifier), X, np.eye(5)[y * 2 + 1], True, X, [0.1])
     np.testing.assert_allclose(five[:, 3] - five[:, 1], two[:, 1], atol=1e-3)
     np.testing.assert_allclose(np.exp(five).sum(axis=1), 1, atol=1e-5)
 
@@ -161,7 +168,7 @@ def test_two_of_several_classes_have_the_odds_of_two(classifier: str) -> None:
 def test_labels_that_never_vary_get_one_finite_score(head: Head) -> None:
     X, _, _ = clustered(60, 5)
     truth = np.column_stack([np.ones(60), np.zeros(60), np.full(60, np.nan), X[:, 0] > 0])
-    for scores in head.path(X, truth, False, X, some_values(head)):
+    for scores in path_of(head, X, truth, False, X, some_values(head)):
         assert np.isfinite(scores).all()
         assert (np.ptp(scores[:, :3], axis=0) == 0).all()
         assert (scores[:, 0] > 0).all()
