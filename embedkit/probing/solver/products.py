@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # OpenBLAS multiplies whole groups of so many columns about a third faster, with the columns added, than the others.
 _GROUP = 16
 # Multiply-adds from which on torch pays, which takes 3 seconds to be imported.
-_LARGE = 5e9
+_LARGE = 1e10
 
 
 class Products(Protocol):
