@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedkit.cache import Store, read, stretches, take_rows
+from embedkit.cache import Store, blocks_of, read, take_rows
 from embedkit.cache.mapped import let_go, map_vectors
 from tests.cache.conftest import PROVENANCE, digest_of, no_failures, stamps, table_of, vectors
 
@@ -75,7 +75,7 @@ def test_rows_and_stretches_are_those_of_the_array(large: np.ndarray) -> None:
     rows = np.random.default_rng(0).permutation(ROWS)[:20_000]
     for X in (large, np.array(large)):
         np.testing.assert_array_equal(take_rows(X, rows), np.array(large)[rows])
-        parts = list(stretches(X))
+        parts = list(blocks_of(X))
         assert len(parts) > 1
         np.testing.assert_array_equal(np.concatenate(parts), large)
     assert take_rows(large, np.empty(0, int)).shape == (0, COLUMNS)
@@ -86,7 +86,7 @@ def test_rows_and_stretches_are_those_of_the_array(large: np.ndarray) -> None:
     "look",
     [
         lambda X: take_rows(X, np.arange(0, ROWS, 20)),
-        lambda X: [part.sum() for part in stretches(X)],
+        lambda X: [part.sum() for part in blocks_of(X)],
     ],
 )
 def test_what_was_looked_at_takes_no_memory_any_more(large: np.ndarray, look: Callable[[np.ndarray], object]) -> None:
