@@ -23,7 +23,8 @@ class EmbeddingSet:
     """Embeddings of one data set by one encoder.
 
     Attributes:
-        X: the embeddings, float array of shape (n, d), as the encoder gave them (not normalised).
+        X: the embeddings, float array of shape (n, d), as the encoder gave them (not normalised). Read from a cache
+            file they can't be written to: ``X.copy()`` can.
         table: n rows in the order of ``X``: ``id``, ``path``, ``digest``, and the columns of the `ImageSet`.
         provenance: ``name`` of the data set, ``encoder``, ``key``, ``dataset`` (its ``targets`` and ``facts``),
             ``configuration`` (what the key was made of), ``version`` of embedkit that wrote it.
