@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from embedkit import cache as caches
 from embedkit import datasets, encoders
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import AnyJob, Derived, Progress, derive, embedding_cost, prepare
+from embedkit.extraction import AnyJob, Derived, Progress, derive, embedding_cost, extract_all_named, prepare
 from embedkit.extraction import extract as run_extraction
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ def bring_up_to_date(
         return caches.read(stored)
     report = run_extraction(dataset, job, cache, workers=workers, batch=batch, progress=progress)
     return caches.read(report.path)
+
+
+def bring_all_up_to_date(
+    jobs: Sequence[AnyJob],
+    data: Sequence[str],
+    *,
+    cache: Path,
+    root: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Extract what several encoders lack of several sets, each image decoded once; sets that are not here are left."""
+    for name in data:
+        with suppress(datasets.DatasetNotFound):
+            extract_all_named(name, jobs, cache, root=root, workers=workers, progress=progress)
 
 
 def embeddings(

@@ -137,9 +137,13 @@ def probe(
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
     jobs = {name: api.job_for(name, **how) for name in api.each(model)}
 
+    where: dict[str, Any] = {"cache": api.cache_folder(places.cache), "root": places.root, "workers": places.workers}
+    if len(jobs) > 1:
+        sets = list(dict.fromkeys([*data, *([test] if test else [])]))
+        api.bring_all_up_to_date(list(jobs.values()), sets, progress=steps, **where)
+
     def read(encoder: str, name: str) -> "EmbeddingSet":
-        cache, root, workers = api.cache_folder(places.cache), places.root, places.workers
-        one = api.bring_up_to_date(jobs[encoder], name, cache=cache, root=root, workers=workers, progress=steps)
+        one = api.bring_up_to_date(jobs[encoder], name, progress=steps, **where)
         print_failed(one.failed.to_dict("records"), f"embedkit cache info {one.name}/{one.encoder}")
         failed[f"{one.name}/{one.encoder}"] = len(one.failed)
         return one

