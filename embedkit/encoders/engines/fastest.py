@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from embedkit.encoders import engines
 from embedkit.encoders.engines.memory import Trial, circumstances, memory_file, recall, remember
-from embedkit.encoders.engines.running import Running, reason_of
+from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
+from embedkit.images.errors import reason_of
 
 # Seconds that it takes to start an engine and to see how fast it is. A run that would not last twice as long is left
 # to what is known.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.encoders.engines.running import Running, reason_of
+from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
+from embedkit.images.errors import reason_of
 
 if TYPE_CHECKING:
     from torch import nn

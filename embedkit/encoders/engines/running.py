@@ -28,9 +28,3 @@ class Running:
     def threads(self) -> ThreadPoolExecutor:
         """Return as many threads as there are streams."""
         return ThreadPoolExecutor(self.streams, thread_name_prefix="encoder", initializer=self.begin)
-
-
-def reason_of(error: Exception) -> str:
-    """Return the first line of what a library says, without its last full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
