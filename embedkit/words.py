@@ -158,7 +158,10 @@ def align(
     """
     from embedkit.text import choose_prompts
     from embedkit.text.aligning import align as learn
+    from embedkit.text.aligning import check_loss
 
+    # Before anything that takes minutes.
+    check_loss(loss)
     tower = tower_for(None, text_encoder, text_weights=text_weights, device=device)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
     places: dict[str, Any] = {"cache": cache, "root": root, "progress": progress, **how}

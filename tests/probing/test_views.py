@@ -106,3 +106,8 @@ def test_two_views_tell_what_neither_tells_alone() -> None:
     assert joined.auc["value"] > 0.99 > alone.auc["value"]
     assert (joined.n_test, joined.protocol["features"]) == (n, 4)
     assert joined.protocol["settings"]["views"] == "view"
+
+
+def test_views_that_no_image_has_are_refused_with_those_there_are() -> None:
+    with pytest.raises(EmbedkitError, match=r"no image has one of the views L, R in 'view', which holds .*CC"):
+        make_plan(cases(), None, Settings(level="breast", views="view:L,R"))

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from embedkit.errors import unknown_name
+
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the log loss of each image's own text among all class texts.
@@ -48,3 +50,9 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "textual": textual,
     "contrastive": contrastive,
 }
+
+
+def check_loss(name: str) -> None:
+    """Raise EmbedkitError unless there is such a loss."""
+    if name not in LOSSES:
+        raise unknown_name("loss", name, LOSSES, f"There are {', '.join(LOSSES)}.")

@@ -18,7 +18,7 @@ from embedkit.probing.plan import Plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.splits import Fold
 from embedkit.text.aligning import projection
-from embedkit.text.aligning.losses import LOSSES
+from embedkit.text.aligning.losses import check_loss
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot.draws import hold_out as held_out_fold
 from embedkit.text.prompts import PromptSet
@@ -64,8 +64,7 @@ def align(
             `make_plan` and `embed_classes` refuse.
     """
     settings, say = Settings.of(**choices), tell or (lambda _: None)
-    if loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES, f"There are {', '.join(LOSSES)}.")
+    check_loss(loss)
     if settings.views:
         raise EmbedkitError("a pair is for embeddings of single images, and views make other ones: leave views out")
     plan = make_plan(train, test, settings)
