@@ -69,6 +69,11 @@ def place_of_table(table: "FewShotResult", folder: Path) -> Path:
     return _folder_of(folder, table.data, table.test) / name
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a file is named as a saved table of few-shot methods is."""
+    return ".few-shot." in path.name
+
+
 def saved_tables(folder: Path, progress: Progress) -> "Callable[[str], FewShotResult | None]":
     """Return what finds the saved table of few-shot methods of a fingerprint, None where there is none.
 
@@ -78,7 +83,7 @@ def saved_tables(folder: Path, progress: Progress) -> "Callable[[str], FewShotRe
     from embedkit.text.fewshot import FewShotResult
 
     def find(fingerprint: str) -> FewShotResult | None:
-        for path in sorted(folder.glob("*/*.few-shot.*.json")):
+        for path in filter(is_table, sorted(folder.glob("*/*.json"))):
             # What can't be read is made anew.
             with suppress(EmbedkitError):
                 table = FewShotResult.load(path)

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "embedkit"
 FLOORS = {
     "_version": 0,
     "errors": 0,
+    "machine": 0,
     "images": 1,
     "cache": 1,
     "cost": 1,

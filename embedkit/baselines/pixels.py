@@ -22,7 +22,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
 from embedkit.extraction.decode import Way, decoded
 from embedkit.extraction.plan import canonical_table, file_stamps
-from embedkit.probing.threads import cores
+from embedkit.machine import cores
 
 _STRETCH = 32
 

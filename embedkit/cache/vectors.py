@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedkit.errors import EmbedkitError
+from embedkit.machine import cores
 
 Selection = slice | np.ndarray | list[int]
 _BLOCK = 1 << 22
@@ -60,7 +61,7 @@ def read_vectors(
         if raw is not part:
             part[:] = raw
 
-    with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as readers:
+    with ThreadPoolExecutor(min(4, cores())) as readers:
         list(readers.map(block, range(0, shape[0], rows)))
     return out
 

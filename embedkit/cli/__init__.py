@@ -27,6 +27,7 @@ def _app() -> "typer.Typer":
         probe,
         root,
         sets,
+        show,
         zeroshot,
     )
 
@@ -46,7 +47,7 @@ def _app() -> "typer.Typer":
     app.command("fewshot")(fewshot.fewshot)
     app.command("align")(align.align)
     app.command("compare")(compare.compare)
-    app.command("show")(probe.show)
+    app.command("show")(show.show)
     app.add_typer(models.app, name="models")
     app.add_typer(sets.app, name="datasets")
     app.add_typer(baseline.app, name="baseline")

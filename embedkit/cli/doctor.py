@@ -2,7 +2,6 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from embedkit._version import __version__
 from embedkit.cli import options
 from embedkit.cli.console import print_json, say
+from embedkit.machine import cores, version_of
 
 _PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "scikit-learn", "numpy", "pandas", "h5py", "pillow")
 _EXTRAS = {
@@ -45,11 +45,11 @@ def doctor(
         "embedkit": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "device": encoders.default_device(),
         "precision": encoders.default_precision(),
         "engines": _engines(encoders.default_precision(), encoders.default_device()),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: version_of(name) for name in _PACKAGES},
         "extras": {name: all(map(find_spec, modules)) for name, modules in _EXTRAS.items()},
         "places": {name: None if place is None else _place(place) for name, place in places.items()},
         "models_here": [name for name, card in encoders.catalog().items() if encoders.local_weights(card, weights)],
@@ -77,13 +77,6 @@ def _engines(precision: str, device: str) -> dict[str, str]:
     from embedkit.encoders import engines
 
     return {name: engines.lacks(name, precision, device) for name in engines.MODULES}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _place(folder: Path) -> str:

@@ -81,7 +81,7 @@ def fewshot(
     else:
         print_table_of(found)
         say(f"saved: {place}")
-    for path in _draw(found, figures) if figures else []:
+    for path in draw_curves(found, figures) if figures else []:
         say(f"written: {path}", error=as_json)
     print_failed(found.failed, "--json")
     end_with(len(found.failed), allow_failed)
@@ -117,7 +117,8 @@ def _difference(value: dict[str, float | None] | None) -> str:
     return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"
 
 
-def _draw(found: "FewShotResult", folder: Path) -> list[Path]:
+def draw_curves(found: "FewShotResult", folder: Path) -> list[Path]:
+    """Draw the methods over shots and over fractions; return the files."""
     from embedkit import report
 
     name = found.data if found.data == found.test else f"{found.data}--{found.test}"

@@ -163,29 +163,12 @@ def probe(
             print_exchange(exchanged)
         for place in files:
             say(f"saved: {place}")
-    _more(found, table, figures, as_json)
+    write_more(found, table, figures, as_json)
     end_with(sum(failed.values()), allow_failed)
 
 
-def show(
-    files: Annotated[list[Path], typer.Argument(help="Result files that `embedkit probe` saved.")],
-    table: Tables = None,
-    figures: Figures = None,
-    as_json: options.Json = False,
-) -> None:
-    """Print the table of saved results again, or write it and its figures to files."""
-    from embedkit.many import ranked
-    from embedkit.probing import ProbeResult
-
-    found = ranked([ProbeResult.load(path) for path in files])
-    if as_json:
-        print_json({"results": [result.to_dict() for result in found]})
-    else:
-        print_results(found)
-    _more(found, table, figures, as_json)
-
-
-def _more(found: list["ProbeResult"], table: list[Path] | None, figures: Path | None, as_json: bool) -> None:
+def write_more(found: list["ProbeResult"], table: list[Path] | None, figures: Path | None, as_json: bool) -> None:
+    """Write the tables and figures that are asked for, and say where."""
     written = [*write_tables(found, table or []), *(draw(found, figures) if figures else [])]
     for path in written:
         say(f"written: {path}", error=as_json)

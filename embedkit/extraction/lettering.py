@@ -1,6 +1,5 @@
 """Which images of a set likely have text burned into their pixels."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from embedkit.datasets import ImageSet
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.images.lettering import LEAST_LETTERS, letters_in_a_row
+from embedkit.machine import cores
 
 _STRETCH = 32
 
@@ -31,7 +31,7 @@ def find_text(dataset: ImageSet, workers: int | None = None, progress: Progress 
         workers: processes, by default one per core. progress: told of every step.
     """
     tell, addresses = progress or Silent(), dataset.addresses()
-    count = len(os.sched_getaffinity(0)) if workers is None else workers
+    count = cores() if workers is None else workers
     paths, found = dataset.table["path"].tolist(), []
     tell.start(f"{dataset.name}  text", len(addresses))
     try:

@@ -23,6 +23,7 @@ from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembe
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
 from embedkit.extraction.target import Target
+from embedkit.machine import cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ def _part_of(dataset: ImageSet, number: int, count: int) -> ImageSet:
 
 
 def _workers(asked: int | None) -> int:
-    return len(os.sched_getaffinity(0)) if asked is None else asked
+    return cores() if asked is None else asked
 
 
 @dataclass(frozen=True)

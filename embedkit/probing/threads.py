@@ -1,11 +1,12 @@
 """Independent fits side by side, each on one thread of the linear algebra library."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from embedkit import machine
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -19,7 +20,7 @@ def side_by_side(task: Callable[[_Item], _Result], items: Sequence[_Item]) -> li
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), ThreadPoolExecutor(min(len(items), cores())) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(min(len(items), machine.cores())) as pool:
         return list(pool.map(task, items))
 
 
@@ -40,9 +41,3 @@ def counted_convergence() -> Iterator[list[Any]]:
             unconverged.append(warning)
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1

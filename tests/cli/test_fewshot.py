@@ -1,5 +1,6 @@
 """`embedkit fewshot` and `align`: a table, a figure, a pair that can be used again, a sentence for what is wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,37 @@ def test_an_aligned_pair_is_saved_and_used_again(
     held = embedkit(*aligning, "--hold-out", "red")
     assert (held.status, "fewer than two classes" in held.err) == (2, True)
     assert embedkit("show", *place.glob("results/*/*.aligned.*.json")).status == 0
+
+
+def test_a_saved_table_is_shown_again_and_a_damaged_one_refused(
+    embedkit: Run, tiny_model: str, images: Path, place: Path
+) -> None:
+    words = ("fewshot", "-m", tiny_model, "-d", f"folder:{images}", "--draws", 2, "--shots", 2, "--replicates", 100)
+    done = embedkit(*words, "--method", "prototypes", "--method", "linear-probe")
+    assert done.status == 0, done.err
+    embedkit("probe", "-m", tiny_model, "-d", f"folder:{images}", "--replicates", 100)
+    [path] = place.glob("results/*/*.few-shot.*.json")
+    shown = embedkit("show", path, "--figures", "figures")
+    assert shown.status == 0, shown.err
+    # The same table, without the line that says where it is saved.
+    assert done.out.splitlines()[:-1] == [line for line in shown.out.splitlines() if "written" not in line]
+    assert len(list(Path("figures").iterdir())) == 1
+    both = embedkit("show", *place.glob("results/*/*.json"), "--json").results
+    assert ["points" in result for result in both] == [False, True]
+    good = json.loads(path.read_text())
+    point = good["points"][0]
+    for damage in (
+        {"points": 1},
+        {"points": [{**point, "auc": {}}]},
+        {"points": [{}]},
+        {"notes": "x"},
+        {"points": [1]},
+    ):
+        path.write_text(json.dumps({**good, **damage}))
+        refused = embedkit("show", path)
+        assert (refused.status, "no whole table of few-shot methods" in refused.err) == (2, True), damage
+    path.write_text("[]")
+    assert embedkit("show", path).status == 2
 
 
 @pytest.mark.parametrize("verb", ["fewshot", "align", "compare"])

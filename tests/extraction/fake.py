@@ -40,6 +40,19 @@ class FakeEncoder:
         return np.concatenate([pixels.mean((1, 2)), pixels.std((1, 2))], axis=1)
 
 
+@dataclass
+class Failing(FakeEncoder):
+    """Raises an error in the place of the batch after so many."""
+
+    error: BaseException = field(default_factory=KeyboardInterrupt)
+    after: int = 2
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        if len(self.batches) == self.after:
+            raise self.error
+        return super().encode(batch)
+
+
 def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configuration: Any) -> Job:
     made = encoder or FakeEncoder()
     return Job(
@@ -58,6 +71,13 @@ def write_images(folder: Path, n: int, first: int = 0) -> None:
         place = folder / "ab"[number % 2]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place / f"{number:05}.png")
+
+
+def write_odd_images(folder: Path, n: int) -> None:
+    """Write n images, one that is broken, and one whose bytes are those of another."""
+    write_images(folder, n)
+    (folder / "a" / "broken.png").write_text("no image")
+    (folder / "b" / "copy.png").write_bytes((folder / "a" / "00000.png").read_bytes())
 
 
 def expected(dataset: ImageSet) -> np.ndarray:

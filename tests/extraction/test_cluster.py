@@ -19,7 +19,7 @@ from embedkit.cache import read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import RayCluster, Report, extract
 from embedkit.extraction.cluster import _room
-from tests.extraction.fake import FakeEncoder, job, run, write_images
+from tests.extraction.fake import FakeEncoder, job, run, write_odd_images
 
 ROWS = 1400
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'embedkit[ray]'")
@@ -39,9 +39,7 @@ class Elsewhere(FakeEncoder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many") / "images"
-    write_images(folder, ROWS)
-    (folder / "a" / "broken.png").write_text("no image")
-    (folder / "b" / "copy.png").write_bytes((folder / "a" / "00000.png").read_bytes())
+    write_odd_images(folder, ROWS)
     return folder
 
 

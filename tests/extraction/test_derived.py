@@ -37,11 +37,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def run(folder: Path, cache: Path, made: Derived | None = None, **options: object) -> Report:
     return extract(open_dataset(f"folder:{folder}"), made or aligned(), cache, workers=0, batch=8, **options)
 

@@ -16,7 +16,7 @@ from embedkit.datasets import open_dataset
 from embedkit.extraction import Interrupted, Job, Report, extract, extract_all
 from embedkit.extraction.elsewhere import together
 from embedkit.extraction.worker import Done, Share, Worker
-from tests.extraction.fake import FakeEncoder, job, run, write_images
+from tests.extraction.fake import Failing, FakeEncoder, job, run, write_odd_images
 
 ROWS = 700
 
@@ -41,9 +41,7 @@ class InThisProcess:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many") / "images"
-    write_images(folder, ROWS)
-    (folder / "a" / "broken.png").write_text("no image")
-    (folder / "b" / "copy.png").write_bytes((folder / "a" / "00000.png").read_bytes())
+    write_odd_images(folder, ROWS)
     return folder
 
 
@@ -96,16 +94,10 @@ def test_images_are_decoded_as_the_key_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [EmbedkitError("another output"), KeyboardInterrupt()])
 def test_what_was_made_before_an_error_is_kept(folder: Path, tmp_path: Path, error: BaseException) -> None:
-    class Failing(FakeEncoder):
-        def encode(self, batch: np.ndarray) -> np.ndarray:
-            if len(self.batches) == 40:
-                raise error
-            return super().encode(batch)
-
     with pytest.raises(
         EmbedkitError, match=r"another output \(a worker on|The 256 embeddings made until now are kept"
     ) as told:
-        _elsewhere(folder, tmp_path / "one", Failing())
+        _elsewhere(folder, tmp_path / "one", Failing(error=error, after=40))
     assert isinstance(told.value, Interrupted) == isinstance(error, KeyboardInterrupt)
     report = _elsewhere(folder, tmp_path / "one")
     assert report.reused >= 256

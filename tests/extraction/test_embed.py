@@ -8,11 +8,16 @@ from threading import Lock
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
-from embedkit.cache import Store
-from embedkit.encoders import OutOfMemory
+from embedkit.cache import Store, read
+from embedkit.datasets import open_dataset
+from embedkit.encoders import OutOfMemory, engines
+from embedkit.extraction import Interrupted, Silent, extract, prepare
 from embedkit.extraction.embed import Embedder
-from tests.extraction.fake import FakeEncoder, job
+from tests.extraction.fake import FakeEncoder, job, write_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (90, 4, 4, 3), np.uint8)
 
@@ -122,3 +127,35 @@ def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
     assert (occasion.images, occasion.sample.shape, occasion.note) == (500, (8, 4, 4, 3), print)
     assert (occasion.sample[0] == IMAGES[0]).all()
     assert not occasion.sample[1:].any()
+
+
+class _Impatient(Silent):
+    """Presses Ctrl-C once so many images are done."""
+
+    def __init__(self, images: int) -> None:
+        self.left = images
+
+    def advance(self, images: int) -> None:
+        self.left -= images
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_real_engine_that_is_interrupted_gives_the_same_bits(engine: str, tmp_path: Path) -> None:
+    if missing := engines.lacks(engine, "fp32", "cpu"):
+        pytest.skip(missing)
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "test_resnet.safetensors")
+    made = prepare("timm:test_resnet", weights=tmp_path / "test_resnet.safetensors", precision="fp32", engine=engine)
+    write_images(tmp_path / "images", 90)
+    dataset = open_dataset(f"folder:{tmp_path / 'images'}")
+    options = {"workers": 0, "batch": 8}
+    with pytest.raises(Interrupted):
+        extract(dataset, made, tmp_path / "one", progress=_Impatient(50), **options)
+    again = extract(dataset, made, tmp_path / "one", **options)
+    whole = extract(dataset, made, tmp_path / "two", **options)
+    assert again.engine == whole.engine == engine
+    assert 0 < again.reused < 90 == whole.embedded
+    assert read(again.path).X.tobytes() == read(whole.path).X.tobytes()
+    assert len(np.unique(read(whole.path).X, axis=0)) == 90

@@ -25,11 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "images"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def _run(data: str, cache: Path, encoder: Job | None = None, root: Path | None = None) -> Report:
     return extract_named(data, encoder or job(), cache, root=root, workers=0, batch=8)
 

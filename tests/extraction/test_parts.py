@@ -1,7 +1,6 @@
 """Parts of a set on several machines, merged to the file of one run."""
 
 import json
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +12,14 @@ from embedkit import EmbedkitError, images
 from embedkit.cache import CacheError, Store, read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import Report, extract, plan
-from tests.extraction.fake import FakeEncoder, job, run, write_images
+from tests.extraction.fake import FakeEncoder, job, run, write_odd_images
 
 ROWS = 20
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_images(tmp_path / "images", ROWS)
-    (tmp_path / "images" / "a" / "broken.png").write_text("no image")
-    shutil.copy(tmp_path / "images" / "a" / "00000.png", tmp_path / "images" / "b" / "copy.png")
+    write_odd_images(tmp_path / "images", ROWS)
     # Files are two seconds old before their stamps are trusted; the tests do not wait for that.
     monkeypatch.setattr(plan, "FRESH_NS", 0)
     return tmp_path / "images"

@@ -15,7 +15,7 @@ from embedkit.extraction.plan import file_stamps, remembered_digests, stamps_of
 from embedkit.probing.plan import make_plan
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import leakage
-from tests.extraction.fake import FakeEncoder, expected, job, write_images
+from tests.extraction.fake import Failing, FakeEncoder, expected, job, write_images
 
 SALT = "a secret that nobody guesses"
 NAMES = ("Mueller", "Hans", "PID4711", "broken", "00003.png", "scans")
@@ -105,14 +105,8 @@ def test_again_there_is_nothing_to_do_and_new_images_are_added(table: Path, tmp_
 
 
 def test_a_stopped_run_leaves_no_name_and_goes_on(table: Path, tmp_path: Path) -> None:
-    class Stops(FakeEncoder):
-        def encode(self, batch: np.ndarray) -> np.ndarray:
-            if len(self.batches) == 2:
-                raise KeyboardInterrupt
-            return super().encode(batch)
-
     with pytest.raises(Interrupted):
-        extracted(table, tmp_path / "cache", encoder=Stops())
+        extracted(table, tmp_path / "cache", encoder=Failing())
     assert list((tmp_path / "cache").rglob("*.h5"))
     assert traces(tmp_path / "cache") == set()
     report = extracted(table, tmp_path / "cache")

@@ -16,18 +16,7 @@ from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, Store, read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import extract
-from tests.extraction.fake import FakeEncoder, expected, job, run, write_images
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_images(tmp_path / "images", 30)
-    return tmp_path / "images"
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
+from tests.extraction.fake import Failing, FakeEncoder, expected, job, run, write_images
 
 
 def test_vectors_and_rows_follow_the_set(folder: Path, cache: Path) -> None:
@@ -220,14 +209,8 @@ def test_a_column_named_digest_is_refused(folder: Path, cache: Path) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), EmbedkitError("broken"), RuntimeError("out of memory")])
 def test_what_is_encoded_before_an_error_is_kept(folder: Path, cache: Path, error: BaseException) -> None:
-    class Failing(FakeEncoder):
-        def encode(self, batch: np.ndarray) -> np.ndarray:
-            if len(self.batches) == 2:
-                raise error
-            return super().encode(batch)
-
     with pytest.raises((EmbedkitError, type(error))):
-        run(folder, cache, Failing())
+        run(folder, cache, Failing(error=error))
     report = run(folder, cache)
     assert (report.embedded, report.reused) == (14, 16)
     np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))

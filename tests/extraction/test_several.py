@@ -16,12 +16,6 @@ from tests.extraction.fake import PREPROCESSING, FakeEncoder, expected, job, run
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_images(tmp_path / "images", 30)
-    return tmp_path / "images"
-
-
-@pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each image was read and decoded."""
     counted: Counter[str] = Counter()

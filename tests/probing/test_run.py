@@ -67,7 +67,7 @@ def test_the_same_twice_and_another_seed_otherwise(classifier: str) -> None:
 
 def test_the_result_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     several = probe(a_set(), **QUICK)
-    monkeypatch.setattr("embedkit.probing.threads.cores", lambda: 1)
+    monkeypatch.setattr("embedkit.machine.cores", lambda: 1)
     alone = probe(a_set(), **QUICK)
     np.testing.assert_array_equal(several.predictions["score_1"], alone.predictions["score_1"])
 

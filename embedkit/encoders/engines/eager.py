@@ -1,6 +1,5 @@
 """Torch as it is, one operation after another: the engine that always works, and the reference of the others."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
+from embedkit.machine import cores
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +82,5 @@ def by_torch(compute: "Callable[[torch.Tensor], torch.Tensor]", device: str) -> 
     if on_gpu:
         return Running(run, _STREAMS_OF_A_GPU)
     # Batches beside each other, each on its own cores, don't wait for each other after every operation.
-    cores = len(os.sched_getaffinity(0))
-    streams = min(cores, _MOST_STREAMS)
-    return Running(run, streams, partial(torch.set_num_threads, cores // streams))
+    streams = min(cores(), _MOST_STREAMS)
+    return Running(run, streams, partial(torch.set_num_threads, cores() // streams))

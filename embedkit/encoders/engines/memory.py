@@ -1,18 +1,20 @@
 """What was measured of engines on this machine, remembered in one small file of the user's."""
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
+from embedkit.cache.whole import whole_file
 from embedkit.encoders.device import cpu_name
+from embedkit.encoders.engines import DEFAULT
+from embedkit.machine import cores, version_of
 
 _PACKAGES = ("torch", "openvino", "onnxruntime")
 
@@ -42,19 +44,23 @@ def circumstances(encoder: Mapping[str, Any], device: str, batch: int) -> dict[s
     """Return everything that decides how fast an encoder is: itself, the machine, the libraries, the batch."""
     return {
         "encoder": {name: value for name, value in encoder.items() if name != "weights"},
-        "machine": {"processor": cpu_name(), "cores": len(os.sched_getaffinity(0)), "device": _name_of(device)},
+        "machine": {"processor": cpu_name(), "cores": cores(), "device": _name_of(device)},
         "system": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: version_of(name) for name in _PACKAGES},
         "batch": batch,
     }
 
 
 def recall(where: Mapping[str, Any]) -> dict[str, Trial]:
-    """Return the trials of each engine in these circumstances; none where the file is absent or damaged."""
+    """Return the trials of each engine in these circumstances; none where the file is absent or says what can't be."""
     try:
-        return {name: Trial(**trial) for name, trial in _read()[_digest(where)]["trials"].items()}
+        trials = {name: Trial(**trial) for name, trial in _read()[_digest(where)]["trials"].items()}
+        sound = trials[DEFAULT].images_per_second > 0 and all(
+            math.isfinite(trial.images_per_second + trial.difference) for trial in trials.values()
+        )
     except (KeyError, TypeError, AttributeError):
         return {}
+    return trials if sound else {}
 
 
 def remember(where: Mapping[str, Any], trials: Mapping[str, Trial]) -> None:
@@ -62,11 +68,8 @@ def remember(where: Mapping[str, Any], trials: Mapping[str, Trial]) -> None:
     file = memory_file()
     known = _read()
     known[_digest(where)] = {**where, "trials": {name: asdict(trial) for name, trial in trials.items()}}
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=file.parent, prefix=".engines-", delete=False, encoding="utf-8") as new:
-            json.dump(known, new, indent=1)
-        Path(new.name).replace(file)
+    with suppress(OSError), whole_file(file) as temporary:
+        temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
 def _read() -> dict[str, Any]:
@@ -79,13 +82,6 @@ def _read() -> dict[str, Any]:
 
 def _digest(where: Mapping[str, Any]) -> str:
     return sha256(json.dumps(where, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _name_of(device: str) -> str:

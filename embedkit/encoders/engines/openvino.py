@@ -1,6 +1,5 @@
 """OpenVINO: the whole graph of a model, fused and laid out for an Intel or ARM processor."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.images.errors import reason_of
+from embedkit.machine import cores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
     graph = _converted(model, preprocessing)
     core = openvino.Core()
     # Batches that are computed beside each other, each by its own cores, wait for nothing and nobody.
-    streams = min(len(os.sched_getaffinity(0)), _MOST_STREAMS)
+    streams = min(cores(), _MOST_STREAMS)
     settings = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": streams}
 
     def compiled(images: int) -> Any:

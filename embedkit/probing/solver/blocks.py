@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from embedkit.probing import threads
+from embedkit import machine
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -87,7 +87,7 @@ def row_blocks(rows: int) -> Iterator[Blocks]:
     from threadpoolctl import threadpool_limits
 
     slices = _slices(rows)
-    workers = min(len(slices), threads.cores())
+    workers = min(len(slices), machine.cores())
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         yield Blocks(slices, workers, pool)
 

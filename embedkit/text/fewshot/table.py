@@ -1,7 +1,7 @@
 """The table of few-shot methods: the mean AUC over draws with its interval, and the difference to the linear probe."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,20 @@ from embedkit.probing.measures.ranking import mean_of_defined
 from embedkit.probing.plan import Plan
 from embedkit.text.fewshot.draws import Draw
 from embedkit.text.fewshot.methods import REFERENCE
+
+_KINDS = {"points": list, "protocol": dict, "failed": list, "notes": list, "classes": list}
+_OF_A_POINT = ("method", "kind", "amount", "n_train", "n_val", "auc", "deviation", "difference")
+
+
+def _wrong(value: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what in a file is not as every reader of a table takes it."""
+    for name, kind in _KINDS.items():
+        if not isinstance(value[name], kind):
+            yield name
+    for point in value["points"]:
+        yield from (name for name in _OF_A_POINT if name not in point)
+        if not {"value", "low", "high"} <= set(point["auc"]):
+            yield "auc"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,9 @@ class FewShotResult:
         """
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
+            wrong = next(_wrong(value), None)
+            if wrong:
+                raise ValueError(f"'{wrong}' is not what it should be")  # noqa: TRY301
             return cls(**{item.name: value[item.name] for item in fields(cls)})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EmbedkitError(f"{path} is no whole table of few-shot methods ({error}): make it anew") from error

@@ -1,5 +1,6 @@
 """The fastest engine, chosen among made-up ones whose speed and vectors are known."""
 
+import errno
 import json
 import sys
 import time
@@ -165,6 +166,44 @@ def test_a_damaged_memory_is_written_anew(machine: Callable[..., Machine], conte
     here.started.clear()
     assert here.choose() == "openvino"
     assert here.started == ["openvino"]
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        {"openvino": {"images_per_second": 9.0, "difference": 0.0, "failed": ""}},
+        {"torch": {"images_per_second": 0.0, "difference": 0.0, "failed": ""}},
+        {"torch": {"images_per_second": "fast", "difference": 0.0, "failed": ""}},
+        {"torch": {"images_per_second": float("nan"), "difference": 0.0, "failed": ""}},
+        {"torch": {"images_per_second": 1.0}},
+        {"torch": 7},
+        [],
+    ],
+)
+def test_a_memory_that_says_what_cannot_be_is_measured_anew(machine: Callable[..., Machine], trials: object) -> None:
+    here = machine(torch=0.005, openvino=0.001)
+    here.choose()
+    known = json.loads(memory.memory_file().read_text())
+    [entry] = known.values()
+    entry["trials"] = trials
+    memory.memory_file().write_text(json.dumps(known))
+    here.said.clear()
+    assert here.choose() == "openvino"
+    assert len(here.said) == 1
+    assert set(memory.memory_file().parent.iterdir()) == {memory.memory_file()}
+
+
+def test_a_full_disk_forgets_and_leaves_nothing(
+    machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str, **_: object) -> None:
+        path.write_bytes(text[:9].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    here = machine(torch=0.005, openvino=0.001)
+    monkeypatch.setattr(Path, "write_text", full)
+    assert here.choose() == "openvino"
+    assert not list(memory.memory_file().parent.iterdir())
 
 
 def test_a_home_that_cannot_be_written_forgets(

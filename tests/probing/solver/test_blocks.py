@@ -18,7 +18,7 @@ def test_every_row_is_in_one_block(rows: int) -> None:
 
 
 def test_results_come_in_order_though_threads_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedkit.probing.threads.cores", lambda: 4)
+    monkeypatch.setattr("embedkit.machine.cores", lambda: 4)
 
     def late(number: int) -> int:
         time.sleep(0.01 * (number % 3 == 0))
@@ -32,7 +32,7 @@ def test_sums_are_the_same_bits_whatever_the_threads(monkeypatch: pytest.MonkeyP
     F = np.random.default_rng(0).normal(size=(9 * ROWS + 5, 6)).astype(np.float32)
     found = []
     for cores in (1, 3):
-        monkeypatch.setattr("embedkit.probing.threads.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("embedkit.machine.cores", lambda cores=cores: cores)
         with row_blocks(len(F)) as blocks:
             found.append(blocks.gram(lambda rows: F[rows], 6, Plain.square))
     np.testing.assert_array_equal(*found)

@@ -282,7 +282,7 @@ def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch: pytest
     fold = np.arange(1500) % 3
     weights = np.stack([fold != number for number in range(3)]).astype(float)
     several, again = (solve_folds(X, truth_of(y), True, [1e-2, 1e2], weights) for _ in range(2))
-    monkeypatch.setattr("embedkit.probing.threads.cores", lambda: 1)
+    monkeypatch.setattr("embedkit.machine.cores", lambda: 1)
     one = solve_folds(X, truth_of(y), True, [1e-2, 1e2], weights)
     for other in (again, one):
         np.testing.assert_array_equal(other.coef, several.coef)
