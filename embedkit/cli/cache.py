@@ -196,7 +196,7 @@ def merge(
         folder = api.cache_folder(cache)
         reports += extract_all_named(name, jobs, folder, root=root, merge_only=True, progress=Steps())
     for report in reports if not as_json else []:
-        print_report(report)
+        print_report(report, idle="nothing was left to embed")
     end_of(reports, as_json, allow_failed)
 
 

@@ -85,15 +85,15 @@ def _cluster(name: str | None, shard: str | None, address: str | None, workers: 
     return RayCluster(address, workers, gpus)
 
 
-def print_report(report: Any) -> None:
-    """Print what a run did, and what failed."""
+def print_report(report: Any, idle: str = "nothing to do") -> None:
+    """Print what a run did, and what failed; ``idle`` is said where it embedded nothing."""
     what = f"{report.data} x {report.model}"
     if report.embedded:
         rate = report.embedded / report.seconds
         how = ", ".join(filter(None, (f"{rate:.1f} images/s", report.engine)))
         counts = f"{report.embedded} embedded ({how}), {report.reused} had their embedding"
     else:
-        counts = f"nothing to do, all {report.reused} had their embedding"
+        counts = f"{idle}, all {report.reused} had their embedding"
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")
     if report.ledger:
         print_failed(report.ledger, f"embedkit cache info {report.data}/{report.model}")

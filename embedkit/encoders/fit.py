@@ -48,15 +48,21 @@ class Differences:
     misshapen: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
 
     @classmethod
-    def of_message(cls, reason: str) -> "Differences":
-        """Read them from the message of ``load_state_dict``, which lists them all."""
+    def of_message(cls, reason: str, state: "dict[str, Tensor]") -> "Differences":
+        """Read them from the message of ``load_state_dict``, which lists them all.
+
+        It has the shapes of what timm has resampled for the model; those in the file are taken from ``state``.
+        """
         sizes = re.findall(
             r"size mismatch for ([^:]+):.*?shape torch\.Size\(\[([\d, ]*)\]\).*?is torch\.Size\(\[([\d, ]*)\]\)", reason
         )
         return cls(
             missing=_quoted(reason, "Missing"),
             surplus=_quoted(reason, "Unexpected"),
-            misshapen=tuple((name, _numbers(found), _numbers(wanted)) for name, found, wanted in sizes),
+            misshapen=tuple(
+                (name, tuple(state[name].shape) if name in state else _numbers(found), _numbers(wanted))
+                for name, found, wanted in sizes
+            ),
         )
 
     @classmethod
@@ -107,7 +113,7 @@ def misfit(name: str, path: Path, state: "dict[str, Tensor]", reason: str) -> Mi
         state: the tensors in the file.
         reason: torch's message, which lists the names; of another message nothing is said to the user.
     """
-    differences = Differences.of_message(reason)
+    differences = Differences.of_message(reason, state)
     listed = {
         "missing": differences.missing,
         "not expected": differences.surplus,

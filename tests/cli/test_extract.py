@@ -88,7 +88,7 @@ def test_the_slurm_example_makes_the_file_of_one_run(embedkit: Run, tiny_model: 
     assert (early.returncode, early.stdout) == (2, "")
     assert "--shard that is missing" in early.stderr
     assert run(1).returncode == 0
-    assert "32 images, nothing to do, all 32 had their embedding" in run(1, "merge").stdout
+    assert "32 images, nothing was left to embed, all 32 had their embedding" in run(1, "merge").stdout
     merged = place / "parts" / Path(whole["path"]).parent.name / Path(whole["path"]).name
     assert read(merged).X.tobytes() == read(Path(whole["path"])).X.tobytes()
 

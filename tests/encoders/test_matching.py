@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from embedkit import encoders
 from embedkit.encoders import checkpoint, matching
@@ -51,6 +51,15 @@ def test_what_is_missing_surplus_and_misshapen_is_listed_whole(tmp_path):
     assert set(found.surplus) == {"neck.weight", "neck.bias"}
     assert found.misshapen == (("conv1.weight", (64, 1, 7, 7), (64, 3, 7, 7)),)
     assert fit.others == ()
+
+
+def test_shapes_are_those_in_the_file_and_not_what_timm_resampled(weights_root):
+    path = weights_root / "vit-ti16.safetensors"
+    shapes = {name: tuple(value.shape) for name, value in load_file(path).items()}
+    misshapen = encoders.check(encoders.resolve("rad-dino"), path).comparison.differences.misshapen
+    assert {"pos_embed", "patch_embed.proj.weight"} <= {name for name, *_ in misshapen}
+    for name, found, wanted in misshapen:
+        assert found == shapes[name] != wanted
 
 
 def test_the_model_that_the_file_belongs_to_is_found(tmp_path, weights_root):
