@@ -1,15 +1,14 @@
 """`load`: cached embeddings by name, in one line of a downstream script."""
 
-from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 from embedkit import cache as caches
 from embedkit import datasets, encoders
-from embedkit.api import PRECISIONS, cache_folder, job_for
+from embedkit.api import cache_folder, job_for
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.images import DECODERS
+from embedkit.extraction import every_way
 
 
 def load(
@@ -66,20 +65,17 @@ def _aligned(model: str, data: str, folder: Path) -> EmbeddingSet:
 
 
 def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:
-    how: dict[str, Any] = {"weights": weights, "fetch": False}
     by_key = {path.stem.rpartition(".")[2]: path for path in files}
+    today: dict[str, Any] = {}
     try:
-        today = job_for(model, precision=precision, **how)
-        others = (
-            job_for(model, precision=chosen, decoder=decoder, **how)
-            for decoder, chosen in product((None, *DECODERS), [precision] if precision else PRECISIONS)
-        )
-        for job in chain([today], others):
+        for number, policy in every_way(precision):
+            job = job_for(model, precision=number, decoder=policy, weights=weights, fetch=False)
             if job.key in by_key:
                 return by_key[job.key]
+            today = today or job.configuration
     except encoders.WeightsNotFound:
         return _only(files, precision)
-    differ = _difference(caches.read_header(files[0]).provenance["configuration"], today.configuration)
+    differ = _difference(caches.read_header(files[0]).provenance["configuration"], today)
     raise caches.NotCached(
         f"{files[0].name} was made otherwise than today ({differ}): {command}, or give key= to read it all the same"
     )

@@ -1,15 +1,13 @@
 """`repair`: a damaged cache file is made anew, and only the vectors that are lost are embedded."""
 
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 from embedkit import datasets, encoders
-from embedkit.api import PRECISIONS, job_for
+from embedkit.api import job_for
 from embedkit.cache import store_of
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import AnyJob, Progress, Report, extract
-from embedkit.images import DECODERS
+from embedkit.extraction import AnyJob, Progress, Report, every_way, extract
 
 
 def repair(
@@ -57,7 +55,7 @@ def _job(path: Path, models: Sequence[str], weights: Path | None) -> AnyJob:
             fits = encoders.resolve(model).slug == store.encoder
         except EmbedkitError:
             continue
-        for precision, decoder in product((None, *PRECISIONS), DECODERS) if fits else ():
+        for precision, decoder in every_way() if fits else ():
             job = job_for(model, weights=weights, precision=precision, decoder=decoder)
             if job.key == store.key:
                 return job

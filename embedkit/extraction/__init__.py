@@ -2,7 +2,7 @@
 
 from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.derived import derive, extract, extract_all
-from embedkit.extraction.job import AnyJob, Derived, Job, prepare
+from embedkit.extraction.job import AnyJob, Derived, Job, every_way, prepare
 from embedkit.extraction.ledger import Embedded, embedding_cost
 from embedkit.extraction.named import extract_all_named, extract_named
 from embedkit.extraction.progress import Progress, Silent
@@ -20,6 +20,7 @@ __all__ = [
     "Silent",
     "derive",
     "embedding_cost",
+    "every_way",
     "extract",
     "extract_all",
     "extract_all_named",

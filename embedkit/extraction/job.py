@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -175,18 +175,29 @@ def prepare(
     )
 
 
+def every_way(precision: str | None = None, decoder: str | None = None) -> Iterator[tuple[str | None, str | None]]:
+    """Yield a precision and a decoder for each way to compute a vector, today's first; None is this machine's choice.
+
+    Args:
+        precision, decoder: what is given is not varied.
+    """
+    decoders = [decoder] if decoder else [None, *images.DECODERS]
+    for policy, number in product(decoders, [precision] if precision else [None, *PRECISIONS]):
+        yield number, policy
+
+
 def _derived(card: encoders.EncoderCard, precision: str | None, decoder: str | None, how: dict[str, Any]) -> Derived:
     assert card.path is not None
     pair = encoders.AlignedPair.load(card.path)
     wanted = pair.facts["image_key"]
     # The pair says by its key in which precision, and from which pixels, it was learnt.
-    choices = product([precision] if precision else PRECISIONS, [decoder] if decoder else images.DECODERS)
-    bases = [prepare(pair.image_model, precision=number, decoder=policy, **how) for number, policy in choices]
+    ways = every_way(precision, decoder)
+    bases = [prepare(pair.image_model, precision=number, decoder=policy, **how) for number, policy in ways]
     for base in bases:
         if base.key == wanted:
             return Derived(card.slug, base, pair)
+    keys = " or ".join(dict.fromkeys(base.key for base in bases))
     raise EmbedkitError(
         f"{card.name} was aligned with {pair.facts['image_encoder']} of the key {wanted}, and today's weights, "
-        f"preprocessing, precision and decoder give it {' or '.join(base.key for base in bases)}: give those of "
-        "then, or align anew"
+        f"preprocessing, precision and decoder give it {keys}: give those of then, or align anew"
     )
