@@ -79,6 +79,8 @@ class Trainer:
             one = torch.zeros(1, 3, preprocessing.size, preprocessing.size, device=self.device)
             self.multiply_adds = count_multiply_adds(lambda: self.network.eval()(one))
         self._resume()
+        # An epoch counts as kept once it is on the disk: Ctrl-C may come while it is written.
+        self.kept = len(self.course.history)
 
     def run(self, what: str, progress: Progress) -> Course:
         """Train until the recipe says so, and leave the network with the weights of its best epoch.
@@ -96,8 +98,7 @@ class Trainer:
                 progress.note(f"{what}: {course.in_words(self.recipe)}")
         except KeyboardInterrupt as error:
             raise Interrupted(
-                f"stopped. The {len(course.history)} finished epochs of {what} are kept: run the same command again "
-                "to go on"
+                f"stopped. The {self.kept} finished epochs of {what} are kept: run the same command again to go on"
             ) from error
         finally:
             progress.stop()
@@ -122,6 +123,7 @@ class Trainer:
         if better:
             self.best = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
         checkpoint.save(self.place, self._state(), course.record())
+        self.kept = number
 
     def _learn(self, number: int, progress: Progress) -> float:
         lesson, recipe = self.lesson, self.recipe

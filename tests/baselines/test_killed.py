@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from embedkit.baselines import checkpoint
-from embedkit.extraction import Silent
+from embedkit.extraction import Interrupted, Silent
 from embedkit.probing import ProbeResult
 from tests.baselines.running import EPOCHS, run
 
@@ -81,6 +82,21 @@ def test_a_stopped_training_ends_with_the_same_numbers(tmp_path: Path, whole: Pr
     assert resumed.auc == whole.auc
     assert resumed.key == whole.key
     assert resumed.cost["multiply_adds"] == whole.cost["multiply_adds"]
+
+
+def test_ctrl_c_while_an_epoch_is_written_does_not_count_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = checkpoint.save
+    written = []
+
+    def save(*given: Any) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(real(*given))
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    with pytest.raises(Interrupted, match="The 2 finished epochs"):
+        run(tmp_path / "images", tmp_path / "work")
+    assert _epochs(tmp_path / "work") == 2
 
 
 def test_done_is_done_and_only_the_best_weights_are_left(place: Path, whole: ProbeResult) -> None:

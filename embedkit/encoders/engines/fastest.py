@@ -18,6 +18,7 @@ from embedkit.images.errors import reason_of
 # Seconds that it takes to start an engine and to see how fast it is. A run that would not last twice as long is left
 # to what is known.
 _TAKES = {"openvino": 6.0, "onnx": 6.0, "compile": 60.0}
+_LONG = 30.0
 _FEW = 256
 _SECONDS = 1.5
 _WORTH_LEAVING_TORCH = 1.05
@@ -73,6 +74,8 @@ class Contest:
         # What is quickest to try comes first: what it shows may spare the rest.
         for name in (engines.DEFAULT, *sorted(_TAKES, key=lambda name: _TAKES[name])):
             if name not in trials and self._worth_it(name, trials, occasion.images):
+                if _TAKES.get(name, 0) > _LONG:
+                    occasion.note(f"{self.name}: trying the engine {name} once, for a minute or longer")
                 trials[name] = self._try(name, occasion.sample)
                 best = self._best(trials)
                 self.running = {name: self.running[name] for name in (best,) if name in self.running}

@@ -79,13 +79,14 @@ def test_the_fastest_is_taken_told_and_remembered(machine: Callable[..., Machine
     here = machine(torch=0.03, openvino=0.01, compile=0.02)
     assert here.choose() == "openvino"
     assert here.started == ["torch", "openvino", "compile"]
-    [said] = here.said
+    trying, said = here.said
+    assert trying == "e: trying the engine compile once, for a minute or longer"
     assert said.startswith("e: engine openvino; images/s measured now: torch ")
     assert str(memory.memory_file()) in said
     here.started.clear()
     assert here.choose() == "openvino"
     assert here.started == ["openvino"]
-    assert len(here.said) == 1
+    assert len(here.said) == 2
 
 
 @pytest.mark.parametrize(
