@@ -74,7 +74,7 @@ class Hessian:
         """Return the Hessians times V (K, P, d + 1), of the problems ``active`` (P,) within ``wrong``."""
         K, P, d = V.shape
         free = V[: self.loss.free]
-        self.multiply_adds += 2.0 * self.loss.free * P * d * len(self.features)
+        self.multiply_adds += P * self.cost_of_product()
 
         def change_of(number: int, rows: slice, X: Any) -> np.ndarray:
             change = over_classes(self.features.scores(free, X), K)
@@ -86,6 +86,10 @@ class Hessian:
         product = np.asarray(problems.C[:, None].astype(np.float32) * over_classes(total, K))
         product[..., :-1] += V[..., :-1]
         return product
+
+    def cost_of_product(self) -> float:
+        """Return the multiply-adds of `times` with one problem."""
+        return 2.0 * self.loss.free * self.features.columns * len(self.features)
 
     def block(self, weight: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
         """Return about the block of a class's own second derivatives, without those of the penalty.

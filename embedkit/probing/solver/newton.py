@@ -5,7 +5,6 @@ leaves when it has converged; what is left shares the matrix products. Values, g
 precision, the steps between them in single (iterative refinement: each step has only to be roughly right).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,26 +19,12 @@ from embedkit.probing.solver.rotation import Axes
 # ranking of the images does; where it is large those of the fitted images are certain, those of others are not.
 _RANKING = 1e-4
 STEPS = 60
-# Conjugate gradients for one step.
-INNER = 500
 # A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
 _FORCING = (0.01, 0.1)
 _SAFE = 6.0
 _BACKTRACKS = 30
 # What rounding may add to an objective, as a part of it.
 _ROUNDING = 1e-14
-
-
-@dataclass(frozen=True)
-class Aim:
-    """When to stop.
-
-    Attributes:
-        accuracy: (P,), of the probabilities. many: conjugate gradients for one step that call for something better.
-    """
-
-    accuracy: np.ndarray
-    many: int
 
 
 @dataclass(frozen=True)
@@ -68,15 +53,13 @@ def minimise(
     problems: Problems,
     W: np.ndarray,
     preconditioner: Preconditioner,
-    better: Callable[[Problems, list[np.ndarray]], Preconditioner] | None,
-    aim: Aim,
+    accuracy: np.ndarray,
 ) -> Found:
     """Minimise from W (K, P, d + 1), overwritten.
 
     Args:
-        preconditioner: to begin with. better: makes another of problems at one C and their probabilities, as in
-            `State`, which takes its place when a step needs many iterations; None where there is none. aim: when
-            a problem has converged, and what is many.
+        preconditioner: to begin with; a sharper one takes its place when a step needs many iterations.
+        accuracy: (P,), of the probabilities, when a problem has converged.
     """
     P = W.shape[1]
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
@@ -84,7 +67,7 @@ def minimise(
     active, state = np.arange(P), objective.at(W, problems)
     wrong = [block.copy() for block in state.wrong]
     for _ in range(STEPS):
-        inner = INNER if better is None else aim.many
+        inner = preconditioner.patience
         here = problems.at(active)
         downhill = -axes.along(state.gradient)
         heavy, wrong_there = hessian.without_light(here, state.wrong)
@@ -102,13 +85,13 @@ def minimise(
         safe = np.clip(shrunk / used[active], 1, _SAFE)
         following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
         gap[active] = following[1] / moved.state.value
-        least = np.minimum(_RANKING, aim.accuracy[active]) ** 2 * penalty(moved.W)
+        least = np.minimum(_RANKING, accuracy[active]) ** 2 * penalty(moved.W)
         least = np.maximum(least, _ROUNDING**2 * moved.state.value)
         arrived = (
-            (moved.length == 1) & (count < inner) & (following[0] <= aim.accuracy[active]) & (following[1] <= least)
+            (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active]) & (following[1] <= least)
         )
         before[active], used[active] = change, forcing[active]
-        wanted = np.divide(aim.accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
+        wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
         state = moved.state
         for whole, part in zip(wrong, state.wrong, strict=True):
@@ -116,9 +99,8 @@ def minimise(
         converged[active] = arrived
         if arrived.all():
             break
-        if better is not None and (count == inner).any():
-            hardest = np.flatnonzero(np.isclose(problems.C, problems.C.max()))
-            preconditioner, better = better(problems.at(hardest), [block[:, hardest] for block in wrong]), None
+        if (hard := active[count == inner]).size:
+            preconditioner = preconditioner.sharper(problems, wrong, hard)
         active, state = active[~arrived], state.at(~arrived)
     return Found(W, wrong, converged, gap, iterations, preconditioner)
 

@@ -3,17 +3,16 @@
 The solution is a smooth curve in log C, so what follows solved values starts close to its minimum.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from embedkit.probing.solver.hessian import Hessian
-from embedkit.probing.solver.newton import Aim, minimise
+from embedkit.probing.solver.newton import minimise
 from embedkit.probing.solver.objective import Objective, Problems
-from embedkit.probing.solver.precondition import ClassBlocks, Preconditioner, Whole
+from embedkit.probing.solver.precondition import FEW, ClassBlocks, Preconditioner
 from embedkit.probing.solver.rotation import Axes
 
 # Values of C up to so many times the last solved one are solved together, if that makes no more columns than these:
@@ -23,14 +22,8 @@ _WIDE = 256
 # A curve through the last solutions is followed where C has grown by no more than this from each to the next.
 _SMOOTH = 4.0
 _CURVE = 4
-# Up to so many unknowns the whole Hessian of all classes may be factorised, where that is less work than iterating.
-_FACTORED = 6000
 # Solutions that are only on the way need no more accurate probabilities.
 _ROUGH = 1e-2
-# So many conjugate gradients for a step show that a preconditioner is too weak: taken at the start, and later.
-_FEW, _MANY = 8, 60
-# A preconditioner is made anew when the products since have cost so many times as much.
-_WORTH = 2.0
 # From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
 _EASY, _STEP = 1e-3, 10.0
 # Of very many rows so many for each coordinate are solved first, if each side of a class has so many of them.
@@ -73,37 +66,26 @@ def solve_path(
     every = np.arange(B)
     near = _of_some_rows(objective, hessian, axes, Cs[0], start, family)
     start, grid = (start, _with_steps(Cs, _EASY)) if near is None else (near, _with_steps(Cs, Cs[0]))
-    class_blocks = partial(ClassBlocks, hessian, family, rotated=axes.basis is not None)
-    whole = partial(Whole, hessian, family) if hessian.unknowns <= _FACTORED else None
     first = Problems(every, np.full(B, grid[0]))
-    known: Preconditioner = class_blocks(first, objective.at(start, first).wrong)
+    wrong, rotated = objective.at(start, first).wrong, axes.basis is not None
+    known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, patience=FEW)
     solved: list[tuple[float, np.ndarray]] = []
-    since, families = hessian.multiply_adds, len(np.unique(family))
     while len(grid):
         close = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
         W = np.concatenate([_continued(solved, C) if solved else start for C in together], axis=1)
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
-        aim = Aim(np.where(np.isin(problems.C, Cs), accuracy, _ROUGH), _MANY)
-        better: Callable[[Problems, list[np.ndarray]], Preconditioner] | None = whole
-        if not solved:
-            # What was taken where no image is certain is soon of no use.
-            aim, better = replace(aim, many=_FEW), class_blocks
-        elif isinstance(known, Whole):
-            better = None
+        wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
         before = hessian.multiply_adds
-        found = minimise(objective, hessian, axes, problems, W, known, better, aim)
+        found = minimise(objective, hessian, axes, problems, W, known, wanted)
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
             solved = [*solved[1 - _CURVE :], (C, found.W[:, own])]
             if C in Cs:
                 yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
         if len(grid):
-            known, last, wrong = found.preconditioner, problems.at(own), [block[:, own] for block in found.wrong]
-            if whole and hessian.multiply_adds - before > families * hessian.cost_of_whole():
-                known = whole(last, wrong)
-            elif isinstance(known, ClassBlocks) and hessian.multiply_adds - since > _WORTH * families * known.cost:
-                known, since = class_blocks(last, wrong), hessian.multiply_adds
+            spent = hessian.multiply_adds - before
+            known = found.preconditioner.renewed(problems.at(own), [block[:, own] for block in found.wrong], spent)
 
 
 def _of_some_rows(

@@ -5,6 +5,7 @@ preconditioner that is not projected onto that subspace leaves it, and the steps
 """
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Protocol
 
 import numpy as np
@@ -16,13 +17,32 @@ from embedkit.probing.solver.objective import Problems
 _LEADING = 512
 # Weights of rows that differ by no more than this part of the largest make the same block.
 _ALIKE = 1e-3
+# Up to so many unknowns the whole Hessian of all classes may be factorised, where that is less work than iterating.
+_FACTORED = 6000
+# Conjugate gradients for one step: what was made where no image is certain is soon of no use; later, one more
+# preconditioner costs as much as so many; and at most.
+FEW, _MANY, _MOST = 8, 30, 500
+# Blocks are made anew when the products since have cost so many times as much.
+_WORTH = 2.0
+# A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
+_SLOW = 16
 
 
 class Preconditioner(Protocol):
-    """About the inverse of Hessians."""
+    """About the inverse of Hessians; ``patience``: conjugate gradients for one step that call for a sharper one."""
+
+    patience: int
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """Return it times residuals (K, P, d + 1) of problems of these rows of the weights (P,)."""
+        ...
+
+    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> "Preconditioner":
+        """Return one that is nearer, at these problems and their probabilities; `hard`: which took too many steps."""
+        ...
+
+    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> "Preconditioner":
+        """Return one for larger C, made at these problems of one C, where the multiply-adds `spent` on it pay that."""
         ...
 
 
@@ -31,13 +51,21 @@ class ClassBlocks:
 
     Args:
         hessian, problems, wrong: where the blocks are taken, at one C. family: (B,), of each row of the weights: those
-            of one number share blocks. rotated: the coordinates are principal axes, by rising variance.
+            of one number share blocks. rotated: the coordinates are principal axes, by rising variance. patience: as
+            in `Preconditioner`; by default as long as it pays.
     """
 
     def __init__(
-        self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[np.ndarray], rotated: bool
+        self,
+        hessian: Hessian,
+        family: np.ndarray,
+        problems: Problems,
+        wrong: list[np.ndarray],
+        rotated: bool,
+        patience: int | None = None,
     ) -> None:
-        self.family, self.pool = family, hessian.blocks
+        self.hessian, self.family, self.rotated, self.pool = hessian, family, rotated, hessian.blocks
+        self.patience = (_MANY if hessian.unknowns <= _FACTORED else _MOST) if patience is None else patience
         self.first = max(0, hessian.features.columns - _LEADING) if rotated else 0
         of, weights = family[problems.base], dict[tuple[int, int], np.ndarray]()
         for number in np.unique(of).tolist():
@@ -53,6 +81,7 @@ class ClassBlocks:
         kinds = _proportional(weights)
         roots = hessian.blocks.map(_root, (made for alike in kinds for made in blocks_of(alike)))
         self.roots = dict(zip((key for alike in kinds for key in alike), roots, strict=True))
+        self.since = hessian.multiply_adds
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """As in `Preconditioner`."""
@@ -73,21 +102,32 @@ class ClassBlocks:
             pass
         return step - step.mean(axis=0) if len(step) > 1 else step
 
+    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> Preconditioner:
+        """As in `Preconditioner`: the blocks where certainty has begun, then the whole Hessian, if it is not large."""
+        last = np.flatnonzero(np.isclose(problems.C, problems.C.max()))
+        there = problems.at(last), [block[:, last] for block in wrong]
+        if self.patience == FEW:
+            return ClassBlocks(self.hessian, self.family, *there, self.rotated)
+        return Whole(self.hessian, self.family, *there) if self.hessian.unknowns <= _FACTORED else self
+
+    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> Preconditioner:
+        """As in `Preconditioner`."""
+        families = len(np.unique(self.family))
+        if self.hessian.unknowns <= _FACTORED and spent > families * self.hessian.cost_of_whole():
+            return Whole(self.hessian, self.family, problems, wrong)
+        if self.hessian.multiply_adds - self.since > _WORTH * families * self.cost:
+            return ClassBlocks(self.hessian, self.family, problems, wrong, self.rotated)
+        return self
+
 
 class Whole:
     """The Hessian of all classes, which says also how they depend on each other; parameters as in `ClassBlocks`."""
 
     def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[np.ndarray]) -> None:
-        from scipy.linalg import cho_factor
-
-        self.family, self.factors = family, {}
+        self.hessian, self.family = hessian, family
+        self.patience = int(np.clip(hessian.cost_of_whole() / (_SLOW * hessian.cost_of_product()), _MANY, _MOST))
         of = family[problems.base]
-        for number in np.unique(of):
-            chosen = of == number
-            some = [block[:, chosen] for block in wrong]
-            factor, lower = cho_factor(hessian.whole(problems.at(chosen), some), overwrite_a=True)
-            # What it is made of needs double precision, what it does does not.
-            self.factors[int(number)] = factor.astype(np.float32), lower
+        self.factors = {number: _factor(hessian, problems, wrong, of == number) for number in np.unique(of).tolist()}
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """As in `Preconditioner`."""
@@ -101,6 +141,40 @@ class Whole:
                 flat = residual[:, chosen].swapaxes(1, 2).reshape(K * d, -1)
                 step[:, chosen] = cho_solve(factor, flat, check_finite=False).reshape(K, d, -1).swapaxes(1, 2)
         return step - step.mean(axis=0) if K > 1 else step
+
+    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> "Whole":
+        """As in `Preconditioner`: rows of the weights with a hard problem get a Hessian of their own.
+
+        Where a class of one fold can be told apart by a plane, and that of another can't, their Hessians are nothing
+        alike however close their C.
+        """
+        found = copy(self)
+        found.family, found.factors = self.family.copy(), dict(self.factors)
+        for base in np.unique(problems.base[hard]).tolist():
+            own = hard[problems.base[hard] == base]
+            last = np.arange(len(problems.C)) == own[np.argmax(problems.C[own])]
+            if (found.family == found.family[base]).sum() > 1:
+                found.family[base] = max(found.factors) + 1
+            found.factors[int(found.family[base])] = _factor(self.hessian, problems, wrong, last)
+        return found
+
+    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> "Whole":
+        """As in `Preconditioner`."""
+        pays = spent > len(self.factors) * self.hessian.cost_of_whole()
+        return Whole(self.hessian, self.family, problems, wrong) if pays else self
+
+
+def _factor(
+    hessian: Hessian, problems: Problems, wrong: list[np.ndarray], chosen: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Return the factor of the mean Hessian of some problems, for `scipy.linalg.cho_solve`."""
+    from scipy.linalg import cho_factor
+
+    here = problems.at(chosen)
+    heavy, there = hessian.without_light(here, [block[:, chosen] for block in wrong])
+    factor, lower = cho_factor(heavy.whole(here, there), overwrite_a=True, check_finite=False)
+    # What it is made of needs double precision, what it does does not.
+    return factor.astype(np.float32), lower
 
 
 def _proportional(weights: dict[tuple[int, int], np.ndarray]) -> list[dict[tuple[int, int], float]]:

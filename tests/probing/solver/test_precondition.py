@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embedkit.probing.solver.precondition import ClassBlocks, Whole, _proportional
+from embedkit.probing.solver.precondition import FEW, ClassBlocks, Whole, _proportional
 from tests.probing.solver.making import Made, made
 
 FAMILY = np.zeros(2, int)
@@ -68,3 +68,32 @@ def test_proportional_weights_share_a_block() -> None:
     shared = next(alike for alike in _proportional(weights) if (0, 0) in alike)
     assert next(iter(shared)) == (1, 0)
     assert shared[0, 0] == pytest.approx(1 / 3)
+
+
+def test_a_hard_problem_gets_a_hessian_of_its_own() -> None:
+    with made(3, n=79) as at:
+        state = at.objective.at(at.W, at.problems)
+        both, wrong = np.array([2, 3]), [block[:, 2:] for block in state.wrong]
+        shared = Whole(at.hessian, FAMILY, at.problems.at(both), wrong)
+        sharper = shared.sharper(at.problems.at(both), wrong, np.array([1]))
+        r, base = residual_of(at)[:, both], np.array([0, 1])
+        before, after = shared.solve(r, base), sharper.solve(r, base)
+        np.testing.assert_array_equal(after[:, 0], before[:, 0])
+        errors = []
+        for step in (before, after):
+            back = (at.matrix(at.W, 3) @ step[:, 1].ravel()).reshape(r[:, 1].shape)
+            errors.append(np.abs(back - back.mean(axis=0) - r[:, 1]).max())
+        # What it leaves out adds, beside the penalty's 1, to at most .05.
+        assert errors[1] < 0.02
+        assert errors[0] > 0.2
+
+
+def test_blocks_give_way_to_the_whole_where_steps_take_long() -> None:
+    with made(3) as at:
+        wrong, first = at.objective.at(at.W, at.problems).wrong, np.array([0, 1])
+        blocks = ClassBlocks(at.hessian, FAMILY, at.problems.at(first), [w[:, first] for w in wrong], False, FEW)
+        nearer = blocks.sharper(at.problems, wrong, first)
+        assert isinstance(nearer, ClassBlocks)
+        assert nearer.patience > FEW
+        assert nearer.renewed(at.problems.at(first), [w[:, first] for w in wrong], 0.0) is nearer
+        assert isinstance(nearer.sharper(at.problems, wrong, first), Whole)
