@@ -72,7 +72,7 @@ class Hessian:
 
     def times(self, V: np.ndarray, problems: Problems, wrong: list[np.ndarray], active: np.ndarray) -> np.ndarray:
         """Return the Hessians times V (K, P, d + 1), of the problems ``active`` (P,) within ``wrong``."""
-        K, P, d = V.shape
+        K, P, _d = V.shape
         free = V[: self.loss.free]
         self.multiply_adds += P * self.cost_of_product()
 
