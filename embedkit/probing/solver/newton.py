@@ -87,9 +87,7 @@ def minimise(
         gap[active] = following[1] / moved.state.value
         least = np.minimum(_RANKING, accuracy[active]) ** 2 * penalty(moved.W)
         least = np.maximum(least, _ROUNDING**2 * moved.state.value)
-        arrived = (
-            (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active]) & (following[1] <= least)
-        )
+        arrived = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active]) & (following[1] <= least)
         before[active], used[active] = change, forcing[active]
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
