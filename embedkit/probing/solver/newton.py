@@ -32,13 +32,14 @@ class Found:
     """Where each problem ended.
 
     Attributes:
-        W: (K, P, d + 1). wrong: as in `State`, there. converged: (P,).
+        W: (K, P, d + 1). value, wrong: as in `State`, there. converged: (P,).
         gap: (P,), what one more step would win, as a part of the objective: half the squared Newton decrement of the
             last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well.
         iterations: (P,) of conjugate gradients. preconditioner: the last one.
     """
 
     W: np.ndarray
+    value: np.ndarray
     wrong: list[np.ndarray]
     converged: np.ndarray
     gap: np.ndarray
@@ -52,19 +53,21 @@ def minimise(
     axes: Axes,
     problems: Problems,
     W: np.ndarray,
+    state: State,
     preconditioner: Preconditioner,
     accuracy: np.ndarray,
 ) -> Found:
     """Minimise from W (K, P, d + 1), overwritten.
 
     Args:
+        state: there.
         preconditioner: to begin with; a sharper one takes its place when a step needs many iterations.
         accuracy: (P,), of the probabilities, when a problem has converged.
     """
     P = W.shape[1]
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
     forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
-    active, state = np.arange(P), objective.at(W, problems)
+    active, value = np.arange(P), state.value.copy()
     wrong = [block.copy() for block in state.wrong]
     for _ in range(STEPS):
         inner = preconditioner.patience
@@ -92,6 +95,7 @@ def minimise(
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
         state = moved.state
+        value[active] = state.value
         for whole, part in zip(wrong, state.wrong, strict=True):
             whole[:, active] = part
         converged[active] = arrived
@@ -100,7 +104,7 @@ def minimise(
         if (hard := active[count == inner]).size:
             preconditioner = preconditioner.sharper(problems, wrong, hard)
         active, state = active[~arrived], state.at(~arrived)
-    return Found(W, wrong, converged, gap, iterations, preconditioner)
+    return Found(W, value, wrong, converged, gap, iterations, preconditioner)
 
 
 def _largest_change(before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import minimise
-from embedkit.probing.solver.objective import Objective, Problems
+from embedkit.probing.solver.objective import Objective, Problems, State, penalty
 from embedkit.probing.solver.precondition import FEW, ClassBlocks, Preconditioner
 from embedkit.probing.solver.rotation import Axes
 
@@ -70,6 +70,7 @@ def solve_path(
     wrong, rotated = objective.at(start, first).wrong, axes.basis is not None
     known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, patience=FEW)
     solved: list[tuple[float, np.ndarray]] = []
+    last: _Last | None = None
     while len(grid):
         close = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
@@ -77,15 +78,46 @@ def solve_path(
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
         wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
         before = hessian.multiply_adds
-        found = minimise(objective, hessian, axes, problems, W, known, wanted)
+        W, state = _better_start(objective, problems, W, last)
+        found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
+            last = _Last(C, found.W[:, own], found.value[own])
             solved = [*solved[1 - _CURVE :], (C, found.W[:, own])]
             if C in Cs:
                 yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
         if len(grid):
             spent = hessian.multiply_adds - before
             known = found.preconditioner.renewed(problems.at(own), [block[:, own] for block in found.wrong], spent)
+
+
+@dataclass(frozen=True)
+class _Last:
+    """Solutions at the C before, (K, B, d + 1), and the objectives there, (B,)."""
+
+    C: float
+    W: np.ndarray
+    value: np.ndarray
+
+    def value_at(self, C: np.ndarray) -> np.ndarray:
+        """Return the objectives of the same solutions at other C, (P,), P a multiple of B."""
+        fixed = penalty(self.W)
+        return np.asarray(C / self.C * np.resize(self.value - fixed, len(C)) + np.resize(fixed, len(C)))
+
+
+def _better_start(
+    objective: Objective, problems: Problems, W: np.ndarray, last: _Last | None
+) -> tuple[np.ndarray, State]:
+    """Return W (K, P, d + 1), or the last solution where it is better, and the state there.
+
+    A curve leads far astray where a class can just be told apart from the others: its coefficients begin to grow.
+    """
+    state = objective.at(W, problems)
+    astray = np.zeros(W.shape[1], bool) if last is None else state.value > last.value_at(problems.C)
+    if last is None or not astray.any():
+        return W, state
+    W = np.where(astray[:, None], last.W[:, np.arange(W.shape[1]) % last.W.shape[1]], W)
+    return W, objective.at(W, problems)
 
 
 def _of_some_rows(

@@ -22,6 +22,8 @@ _FACTORED = 6000
 # Conjugate gradients for one step: what was made where no image is certain is soon of no use; later, one more
 # preconditioner costs as much as so many; and at most.
 FEW, _MANY, _MOST = 8, 30, 500
+# So few vectors are multiplied with a matrix of thousands sooner one by one than together, which copies it.
+_VECTORS = 4
 # Blocks are made anew when the products since have cost so many times as much.
 _WORTH = 2.0
 # A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
@@ -96,7 +98,7 @@ class ClassBlocks:
             if chosen.any():
                 root, tail = self.roots[key]
                 step[k, chosen, :first] = residual[k, chosen, :first] * tail
-                step[k, chosen, first:] = (residual[k, chosen, first:] @ root.T) @ root
+                step[k, chosen, first:] = _times_square(residual[k, chosen, first:], root)
 
         for _ in self.pool.map(one, self.roots):
             pass
@@ -127,19 +129,21 @@ class Whole:
         self.hessian, self.family = hessian, family
         self.patience = int(np.clip(hessian.cost_of_whole() / (_SLOW * hessian.cost_of_product()), _MANY, _MOST))
         of = family[problems.base]
-        self.factors = {number: _factor(hessian, problems, wrong, of == number) for number in np.unique(of).tolist()}
+        self.roots = {number: _whole_root(hessian, problems, wrong, of == number) for number in np.unique(of).tolist()}
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
         """As in `Preconditioner`."""
-        from scipy.linalg import cho_solve
-
         family, (K, _P, d) = self.family[base], residual.shape
         step = np.empty_like(residual)
-        for number, factor in self.factors.items():
+
+        def one(number: int) -> None:
             chosen = family == number
             if chosen.any():
-                flat = residual[:, chosen].swapaxes(1, 2).reshape(K * d, -1)
-                step[:, chosen] = cho_solve(factor, flat, check_finite=False).reshape(K, d, -1).swapaxes(1, 2)
+                flat = residual[:, chosen].swapaxes(0, 1).reshape(-1, K * d)
+                step[:, chosen] = _times_square(flat, self.roots[number]).reshape(-1, K, d).swapaxes(0, 1)
+
+        for _ in self.hessian.blocks.map(one, self.roots):
+            pass
         return step - step.mean(axis=0) if K > 1 else step
 
     def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> "Whole":
@@ -149,32 +153,37 @@ class Whole:
         alike however close their C.
         """
         found = copy(self)
-        found.family, found.factors = self.family.copy(), dict(self.factors)
+        found.family, found.roots = self.family.copy(), dict(self.roots)
         for base in np.unique(problems.base[hard]).tolist():
             own = hard[problems.base[hard] == base]
             last = np.arange(len(problems.C)) == own[np.argmax(problems.C[own])]
             if (found.family == found.family[base]).sum() > 1:
-                found.family[base] = max(found.factors) + 1
-            found.factors[int(found.family[base])] = _factor(self.hessian, problems, wrong, last)
+                found.family[base] = max(found.roots) + 1
+            found.roots[int(found.family[base])] = _whole_root(self.hessian, problems, wrong, last)
         return found
 
     def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> "Whole":
         """As in `Preconditioner`."""
-        pays = spent > len(self.factors) * self.hessian.cost_of_whole()
+        pays = spent > len(self.roots) * self.hessian.cost_of_whole()
         return Whole(self.hessian, self.family, problems, wrong) if pays else self
 
 
-def _factor(
-    hessian: Hessian, problems: Problems, wrong: list[np.ndarray], chosen: np.ndarray
-) -> tuple[np.ndarray, bool]:
-    """Return the factor of the mean Hessian of some problems, for `scipy.linalg.cho_solve`."""
-    from scipy.linalg import cho_factor
+def _times_square(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Return rows (m, e) @ root.T @ root, root (e, e)."""
+    if len(rows) > _VECTORS:
+        return np.asarray((rows @ root.T) @ root)
+    return np.stack([root.T @ (root @ row) for row in rows])
+
+
+def _whole_root(hessian: Hessian, problems: Problems, wrong: list[np.ndarray], chosen: np.ndarray) -> np.ndarray:
+    """Return the inverse of the lower Cholesky factor of the mean Hessian of some problems."""
+    from scipy.linalg.lapack import dpotrf, dtrtri
 
     here = problems.at(chosen)
     heavy, there = hessian.without_light(here, [block[:, chosen] for block in wrong])
-    factor, lower = cho_factor(heavy.whole(here, there), overwrite_a=True, check_finite=False)
+    lower = dpotrf(heavy.whole(here, there).T, lower=1, clean=1, overwrite_a=1)[0]
     # What it is made of needs double precision, what it does does not.
-    return factor.astype(np.float32), lower
+    return np.asarray(dtrtri(lower, lower=1, overwrite_c=1)[0], np.float32)
 
 
 def _proportional(weights: dict[tuple[int, int], np.ndarray]) -> list[dict[tuple[int, int], float]]:
