@@ -195,7 +195,7 @@ def probe(
 
     train = read(data)
     unseen = None if test is None else read(test)
-    result = run_probe(train, unseen, classifier=classifier, target=target, group=group, **choices)
+    result = run_probe(train, unseen, classifier=classifier, target=target, group=group, progress=progress, **choices)
     return in_context(result, train, unseen)
 
 

@@ -135,7 +135,7 @@ def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False
         progress.note(f"{name}: done before, read from {cell.place(folder)}")
         return saved
     progress.note(name)
-    result = api.probe(cell.train, test=cell.test, **cell.settings.to_dict())
+    result = api.probe(cell.train, test=cell.test, progress=progress, **cell.settings.to_dict())
     result.save(cell.place(folder))
     return result
 

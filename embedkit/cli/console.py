@@ -62,9 +62,9 @@ class Steps:
     def __init__(self) -> None:
         self._bar: Bar | None = None
 
-    def start(self, what: str, total: int) -> None:
-        """A run over ``total`` images begins."""
-        self._what, self._total, self._done = what, total, 0
+    def start(self, what: str, total: int, unit: str = "images") -> None:
+        """A run over ``total`` images, or what else the ``unit`` is, begins."""
+        self._what, self._total, self._unit, self._done = what, total, unit, 0
         self._begun = self._said = time.monotonic()
         if total and sys.stderr.isatty():
             from rich.console import Console
@@ -81,17 +81,18 @@ class Steps:
             self._task = self._bar.add_task(what, total=total, rate="")
             self._bar.start()
 
-    def advance(self, images: int) -> None:
-        """So many more images are done."""
-        self._done += images
+    def advance(self, count: int) -> None:
+        """So many more are done."""
+        self._done += count
         now = time.monotonic()
         rate = self._done / max(now - self._begun, 1e-9)
+        told = f"{rate:.1f} {self._unit}/s" if rate >= 1 else f"{1 / rate:.1f} s for each"
         if self._bar is not None:
-            self._bar.update(self._task, advance=images, rate=f"{rate:.1f} images/s")
+            self._bar.update(self._task, advance=count, rate=told)
         elif now - self._said > _SECONDS_BETWEEN_LINES:
             self._said = now
             left = (self._total - self._done) / rate
-            self.note(f"{self._what}: {self._done} of {self._total}, {rate:.1f} images/s, {left:.0f} s left")
+            self.note(f"{self._what}: {self._done} of {self._total}, {told}, {left:.0f} s left")
 
     def note(self, text: str) -> None:
         """Something worth a line happened."""

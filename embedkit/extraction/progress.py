@@ -6,11 +6,11 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the steps of a run."""
 
-    def start(self, what: str, total: int) -> None:
-        """A run over ``total`` images begins."""
+    def start(self, what: str, total: int, unit: str = "images") -> None:
+        """A run over ``total`` images, or what else the ``unit`` is, begins."""
 
-    def advance(self, images: int) -> None:
-        """So many more images are done."""
+    def advance(self, count: int) -> None:
+        """So many more are done."""
 
     def note(self, text: str) -> None:
         """Something worth a line happened."""
@@ -22,10 +22,10 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, what: str, total: int) -> None:
+    def start(self, what: str, total: int, unit: str = "images") -> None:
         """Say nothing."""
 
-    def advance(self, images: int) -> None:
+    def advance(self, count: int) -> None:
         """Say nothing."""
 
     def note(self, text: str) -> None:

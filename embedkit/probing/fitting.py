@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedkit.cache import take_rows
+from embedkit.extraction import Progress
 from embedkit.probing.heads.grids import Grid
 from embedkit.probing.heads.standard import standardise
 from embedkit.probing.measures.calibration import fit_temperature
@@ -38,6 +39,15 @@ class FoldFit:
     choice: Choice
     scores: np.ndarray
     temperature: float | None
+
+
+def fit_folds(fitter: "Fitter", plan: Plan, progress: Progress) -> list[FoldFit]:
+    """Return the fit of each fold of the plan."""
+    fits = []
+    for fold in plan.folds:
+        fits.append(fitter.fit(plan, fold))
+        progress.advance(1)
+    return fits
 
 
 @dataclass(frozen=True)

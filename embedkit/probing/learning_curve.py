@@ -1,6 +1,6 @@
 """What more labels would buy: the same probe on a part of the training patients, several times drawn."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from embedkit.errors import EmbedkitError
+from embedkit.extraction import Progress
 from embedkit.probing.evidence import Evidence
-from embedkit.probing.fitting import Fitter
+from embedkit.probing.fitting import Fitter, FoldFit, fit_folds
 from embedkit.probing.measures.bootstrap import LEVEL, replicates_of
 from embedkit.probing.measures.metrics import class_aucs
 from embedkit.probing.measures.ranking import mean_of_defined
@@ -29,6 +30,11 @@ class Amount:
     kind: str
     size: float
 
+    @property
+    def whole(self) -> bool:
+        """Say whether nothing is left out."""
+        return self.kind == "fraction" and self.size == 100
+
 
 def amounts_of(plan: Plan, settings: Settings) -> list[Amount]:
     """Return the points of the curve that the settings ask for.
@@ -45,7 +51,12 @@ def amounts_of(plan: Plan, settings: Settings) -> list[Amount]:
 
 
 def learning_curve(
-    fitter: Fitter, plan: Plan, settings: Settings, amounts: Sequence[Amount], tell: Callable[[str], None]
+    fitter: Fitter,
+    plan: Plan,
+    settings: Settings,
+    amounts: Sequence[Amount],
+    fits: Sequence[FoldFit],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Fit on parts of the training images and judge on the same test images as the whole probe.
 
@@ -53,6 +64,9 @@ def learning_curve(
     shots, the parameter is chosen on min(shots, 4) further images per class, of groups that are not learnt from; with
     fractions as in the whole probe. The interval is of the mean over draws: replicates resample the judged groups and
     the draws.
+
+    Args:
+        fits: on all training images. progress: told of each further fit.
 
     Returns:
         ``draws``, and ``points``: per amount ``kind``, ``amount``, ``n_train`` (mean over draws and folds), ``auc``
@@ -62,22 +76,36 @@ def learning_curve(
         return {}
     points = []
     for amount in amounts:
-        whole = amount == Amount("fraction", 100)
-        draws = 1 if whole else settings.draws
-        tell(f"{settings.classifier}: learning curve, {amount.size:g}{' %' if amount.kind == 'fraction' else ' shots'}")
-        points.append(_point(fitter, plan, settings, amount, draws))
+        draws = [
+            (plan, fits) if amount.whole else _drawn(fitter, plan, settings, amount, draw, progress)
+            for draw in range(draws_of(amount, settings))
+        ]
+        points.append(_point(fitter, draws, settings, amount))
     return {"draws": settings.draws, "points": points}
 
 
-def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws: int) -> dict[str, Any]:
+def draws_of(amount: Amount, settings: Settings) -> int:
+    """Return how many parts of this size are drawn: of the whole there is one."""
+    return 1 if amount.whole else settings.draws
+
+
+def _drawn(
+    fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draw: int, progress: Progress
+) -> tuple[Plan, Sequence[FoldFit]]:
+    folds = tuple(
+        part_of(plan.train, fold, amount, settings.seed, draw, number) for number, fold in enumerate(plan.folds)
+    )
+    part = replace(plan, folds=folds)
+    return part, fit_folds(fitter, part, progress)
+
+
+def _point(
+    fitter: Fitter, draws: Sequence[tuple[Plan, Sequence[FoldFit]]], settings: Settings, amount: Amount
+) -> dict[str, Any]:
     values, replicates, sizes = [], [], []
-    for draw in range(draws):
-        drawn = tuple(
-            part_of(plan.train, fold, amount, settings.seed, draw, number) for number, fold in enumerate(plan.folds)
-        )
-        fits = [fitter.fit(plan, fold) for fold in drawn]
+    for plan, fits in draws:
         evidence = Evidence(
-            replace(plan, folds=drawn),
+            plan,
             [fit.scores for fit in fits],
             [fit.temperature for fit in fits],
             fitter.head.probabilistic,
@@ -92,13 +120,13 @@ def _point(fitter: Fitter, plan: Plan, settings: Settings, amount: Amount, draws
         )
         values.append(float(point[0]))
         replicates.append(found[:, 0])
-        sizes.append(np.mean([len(fold.train) for fold in drawn]))
+        sizes.append(np.mean([len(fold.train) for fold in plan.folds]))
     return {
         "kind": amount.kind,
         "amount": amount.size,
         "n_train": round(float(np.mean(sizes)), 1),
         "auc": over_draws(values, np.stack(replicates), settings.seed),
-        "deviation": float(np.std(values, ddof=1)) if draws > 1 else None,
+        "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "each": values,
     }
 
@@ -121,9 +149,9 @@ def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> di
 def part_of(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, number: int) -> Fold:
     """Return the fold with a part of its training images."""
     rng = np.random.default_rng([seed, draw, number])
+    if amount.whole:
+        return fold
     if amount.kind == "fraction":
-        if amount.size == 100:
-            return fold
         train = _fraction(sample, fold.train, amount.size / 100, rng)
         val = None if fold.val is None else _fraction(sample, fold.val, amount.size / 100, rng)
         return Fold(train, val, fold.test)

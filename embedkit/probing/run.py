@@ -1,17 +1,18 @@
 """`probe`: a classifier on frozen embeddings, judged on images of patients it has not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from embedkit.cache import EmbeddingSet
 from embedkit.cost import measured
 from embedkit.errors import EmbedkitError
+from embedkit.extraction import Progress, Silent
 from embedkit.probing.conclude import conclude
 from embedkit.probing.evidence import Evidence
-from embedkit.probing.fitting import Fitter, FoldFit
+from embedkit.probing.fitting import Fitter, FoldFit, fit_folds
 from embedkit.probing.heads.grids import GRIDS, Grid
-from embedkit.probing.learning_curve import amounts_of, learning_curve
+from embedkit.probing.learning_curve import amounts_of, draws_of, learning_curve
 from embedkit.probing.plan import Plan, make_plan
 from embedkit.probing.result import ProbeResult
 from embedkit.probing.settings import Settings
@@ -19,8 +20,6 @@ from embedkit.probing.threads import counted_convergence
 
 # The kernel of this many images takes 3 GB in double precision.
 KERNEL_ROWS = 20_000
-
-Progress = Callable[[str], None]
 
 
 def probe(
@@ -34,7 +33,7 @@ def probe(
 
     Args:
         train: embeddings to learn from. test: another set with the same classes and encoder to judge on.
-        progress: told in words what is being done.
+        progress: told of each fit.
         choices: as in `Settings`.
 
     Raises:
@@ -42,22 +41,26 @@ def probe(
             permit no honest judgement.
     """
     settings = Settings.of(**choices)
-    tell = progress or (lambda _: None)
+    tell = progress or Silent()
     plan = make_plan(train, test, settings)
     refuse_large_kernel(settings.classifier, plan)
     fitter, amounts = make_fitter(settings), amounts_of(plan, settings)
-    with counted_convergence() as unconverged:
-        with measured() as meter:
-            fits = _fit(plan, fitter, settings.classifier, tell)
-        evidence = Evidence(
-            plan,
-            [fit.scores for fit in fits],
-            [fit.temperature for fit in fits],
-            fitter.head.probabilistic,
-            settings.judged_level,
-        )
-        curve = learning_curve(fitter, plan, settings, amounts, tell)
-    tell(f"{settings.classifier}: {settings.replicates} bootstrap replicates")
+    parts = sum(draws_of(amount, settings) for amount in amounts if not amount.whole)
+    tell.start(f"{train.name}: {settings.classifier} on {train.encoder}", len(plan.folds) * (1 + parts), "fits")
+    try:
+        with counted_convergence() as unconverged:
+            with measured() as meter:
+                fits = fit_folds(fitter, plan, tell)
+            evidence = Evidence(
+                plan,
+                [fit.scores for fit in fits],
+                [fit.temperature for fit in fits],
+                fitter.head.probabilistic,
+                settings.judged_level,
+            )
+            curve = learning_curve(fitter, plan, settings, amounts, fits, tell)
+    finally:
+        tell.stop()
     result = conclude(train, test, evidence, settings)
     notes = [*result.notes, *_on_choices(fits)]
     if unconverged:
@@ -77,14 +80,6 @@ def make_fitter(settings: Settings) -> Fitter:
 
     head = make_head(settings.classifier, settings.class_weight)
     return Fitter(head, GRIDS[settings.classifier], settings.standardise, settings.folds, settings.seed)
-
-
-def _fit(plan: Plan, fitter: Fitter, classifier: str, tell: Progress) -> list[FoldFit]:
-    fits = []
-    for number, fold in enumerate(plan.folds, start=1):
-        tell(f"{classifier}: fitting" + (f", fold {number} of {len(plan.folds)}" if len(plan.folds) > 1 else ""))
-        fits.append(fitter.fit(plan, fold))
-    return fits
 
 
 def _selected(fits: Sequence[FoldFit], grid: Grid) -> dict[str, Any]:

@@ -24,8 +24,8 @@ class Count(Silent):
     def __init__(self) -> None:
         self.images = 0
 
-    def advance(self, images: int) -> None:
-        self.images += images
+    def advance(self, count: int) -> None:
+        self.images += count
 
 
 @pytest.fixture

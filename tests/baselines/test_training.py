@@ -24,8 +24,8 @@ class StopAfter(Silent):
     def __init__(self, images: int) -> None:
         self.left = images
 
-    def advance(self, images: int) -> None:
-        self.left -= images
+    def advance(self, count: int) -> None:
+        self.left -= count
         if self.left < 0:
             raise KeyboardInterrupt
 

@@ -5,7 +5,25 @@ from typing import Any
 import numpy as np
 
 from embedkit.cache import EmbeddingSet
+from embedkit.extraction import Silent
 from embedkit.probing.target import Labels
+
+
+class Counted(Silent):
+    """Counts the fits: ``total`` is said at the start, ``fits`` are done, ``over`` at the end."""
+
+    def __init__(self) -> None:
+        self.what, self.total, self.fits, self.over = "", 0, 0, False
+
+    def start(self, what: str, total: int, unit: str = "images") -> None:
+        self.what, self.total = f"{what}, {unit}", total
+
+    def advance(self, count: int) -> None:
+        self.fits += count
+
+    def stop(self) -> None:
+        self.over = True
+
 
 QUICK: dict[str, Any] = {"replicates": 50, "folds": 3}
 

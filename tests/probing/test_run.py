@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import GRIDS, ProbeResult, Settings, probe, run
-from tests.probing.making import QUICK, a_set, clustered, split_of
+from tests.probing.making import QUICK, Counted, a_set, clustered, split_of
 
 
 def test_the_numbers_are_those_of_a_fit_by_hand(published: ProbeResult) -> None:
@@ -127,11 +127,23 @@ def test_scale_is_taken_out_only_on_request() -> None:
     assert raw.auc["value"] != pytest.approx(probe(source, **QUICK).auc["value"], abs=2e-3)
 
 
-def test_progress_is_told_in_words() -> None:
-    told: list[str] = []
-    probe(a_set(split=split_of(240)), progress=told.append, **QUICK)
-    assert told[0] == "logistic: fitting"
-    assert told[-1] == "logistic: 50 bootstrap replicates"
+def test_every_fit_is_told() -> None:
+    told = Counted()
+    probe(a_set(), classifier="lda", fractions=[50, 100], shots=[2], draws=2, progress=told, **QUICK)
+    # What is learnt from all images is fitted once.
+    assert (told.what, told.total, told.fits) == ("arrays: lda on arrays, fits", 3 * (1 + 2 + 2), 15)
+    assert told.over
+
+
+def test_progress_ends_where_a_fit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    told = Counted()
+    monkeypatch.setattr(run, "fit_folds", fail)
+    with pytest.raises(ZeroDivisionError):
+        probe(a_set(), progress=told, **QUICK)
+    assert told.over
 
 
 def test_fits_that_did_not_converge_are_counted_and_stay_off_the_terminal(
