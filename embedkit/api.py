@@ -183,7 +183,8 @@ def probe(
         classifier: ``logistic``, ``svm-linear``, ``svm-rbf``, ``knn``, ``lda`` or ``centroid``.
         target: what to predict, by default the set's first target. group: the column of patients or lesions.
         cache, root, weights, precision, progress: as in `extract`.
-        choices: the other fields of `embedkit.probing.Settings`: seed, folds, level, by, sites, fractions and more.
+        choices: the other fields of `embedkit.probing.Settings`: seed, folds, level, by, sites, fractions and more;
+            and ``kept``, as in `embedkit.probing.probe`.
 
     Raises:
         EmbedkitError: as in `extract` and `embedkit.probing.probe`.

@@ -12,7 +12,7 @@ from embedkit.baselines import exchange
 from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
-from embedkit.probing import ProbeResult, Settings, compare_to_best, fingerprint, question
+from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question
 
 if TYPE_CHECKING:
     from embedkit.text.fewshot import FewShotResult
@@ -120,11 +120,14 @@ def cells(
                 yield Cell(train, unseen, settings)
 
 
-def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False) -> ProbeResult:
+def probe_cell(
+    cell: Cell, folder: Path, progress: Progress, again: bool = False, kept: Kept | None = None
+) -> ProbeResult:
     """Return the saved result of a cell, or make and save it.
 
     Args:
-        folder: of all results. progress: told in words. again: make it anew in any case.
+        folder: of all results. progress: told in words. again: make it anew in any case. kept: the
+            fits of the cell before, which may be those of this one.
 
     Raises:
         EmbedkitError: as in `embedkit.probe`; the result can't be written.
@@ -135,7 +138,7 @@ def probe_cell(cell: Cell, folder: Path, progress: Progress, again: bool = False
         progress.note(f"{name}: done before, read from {cell.place(folder)}")
         return saved
     progress.note(name)
-    result = api.probe(cell.train, test=cell.test, progress=progress, **cell.settings.to_dict())
+    result = api.probe(cell.train, test=cell.test, progress=progress, kept=kept, **cell.settings.to_dict())
     result.save(cell.place(folder))
     return result
 

@@ -100,7 +100,7 @@ def probe(
 ) -> None:
     """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
     from embedkit import api, datasets, many
-    from embedkit.probing import Settings
+    from embedkit.probing import Kept, Settings
 
     check_tables(table or [])
     if pseudonymise:
@@ -149,9 +149,9 @@ def probe(
         return one
 
     folder = many.results_folder(results)
-    found, files = [], []
+    found, files, kept = [], [], Kept()
     for cell in many.cells(model, data, test, choices, read):
-        found.append(many.probe_cell(cell, folder, steps, again))
+        found.append(many.probe_cell(cell, folder, steps, again, kept))
         files.append(cell.place(folder))
     found = many.ranked(found, permutations)
     if as_json:

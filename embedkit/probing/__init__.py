@@ -11,7 +11,7 @@ from embedkit.probing.heads.grids import GRIDS, Grid
 from embedkit.probing.identity import fingerprint
 from embedkit.probing.plan import make_plan
 from embedkit.probing.result import ProbeResult
-from embedkit.probing.run import probe
+from embedkit.probing.run import Kept, probe
 from embedkit.probing.settings import Settings, check_classifier
 from embedkit.probing.untrained import plan_untrained
 
@@ -19,6 +19,7 @@ __all__ = [
     "GRIDS",
     "Evidence",
     "Grid",
+    "Kept",
     "ProbeResult",
     "Settings",
     "check_classifier",

@@ -1,11 +1,11 @@
 """`probe`: a classifier on frozen embeddings, judged on images of patients it has not seen."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embedkit.cache import EmbeddingSet
-from embedkit.cost import measured
+from embedkit.cost import Cost, measured
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress, Silent
 from embedkit.probing.conclude import conclude
@@ -22,8 +22,40 @@ from embedkit.probing.threads import counted_convergence
 KERNEL_ROWS = 20_000
 
 
+@dataclass(frozen=True)
+class Fits:
+    """The fits of all folds, what they cost, and how many had not converged."""
+
+    folds: list[FoldFit]
+    cost: Cost
+    unconverged: int
+
+
+class Kept:
+    """The last fits, for a probe of the same embeddings that only judges them otherwise."""
+
+    def __init__(self) -> None:
+        self._of: tuple[EmbeddingSet, EmbeddingSet | None, Settings] | None = None
+        self._fits: Fits | None = None
+
+    def find(self, train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings) -> Fits | None:
+        """Return the fits, where they would be the same."""
+        if self._of is None or self._of[0] is not train or self._of[1] is not test:
+            return None
+        return self._fits if self._of[2] == settings.of_fits() else None
+
+    def keep(self, train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings, fits: Fits) -> None:
+        """Keep them in the place of the last ones."""
+        self._of, self._fits = (train, test, settings.of_fits()), fits
+
+
 def probe(
-    train: EmbeddingSet, test: EmbeddingSet | None = None, *, progress: Progress | None = None, **choices: Any
+    train: EmbeddingSet,
+    test: EmbeddingSet | None = None,
+    *,
+    progress: Progress | None = None,
+    kept: Kept | None = None,
+    **choices: Any,
 ) -> ProbeResult:
     """Fit a classifier on embeddings and judge it, with 95 % intervals.
 
@@ -33,7 +65,7 @@ def probe(
 
     Args:
         train: embeddings to learn from. test: another set with the same classes and encoder to judge on.
-        progress: told of each fit.
+        progress: told of each fit. kept: of the probe before; fits that would be the same are not made again.
         choices: as in `Settings`.
 
     Raises:
@@ -45,32 +77,35 @@ def probe(
     plan = make_plan(train, test, settings)
     refuse_large_kernel(settings.classifier, plan)
     fitter, amounts = make_fitter(settings), amounts_of(plan, settings)
+    kept = kept or Kept()
+    known = kept.find(train, test, settings)
     parts = sum(draws_of(amount, settings) for amount in amounts if not amount.whole)
-    tell.start(f"{train.name}: {settings.classifier} on {train.encoder}", len(plan.folds) * (1 + parts), "fits")
+    total = len(plan.folds) * (parts + (known is None))
+    tell.start(f"{train.name}: {settings.classifier} on {train.encoder}", total, "fits")
     try:
+        fits = known or _fit(fitter, plan, tell)
+        kept.keep(train, test, settings, fits)
+        evidence = Evidence(
+            plan,
+            [fit.scores for fit in fits.folds],
+            [fit.temperature for fit in fits.folds],
+            fitter.head.probabilistic,
+            settings.judged_level,
+        )
         with counted_convergence() as unconverged:
-            with measured() as meter:
-                fits = fit_folds(fitter, plan, tell)
-            evidence = Evidence(
-                plan,
-                [fit.scores for fit in fits],
-                [fit.temperature for fit in fits],
-                fitter.head.probabilistic,
-                settings.judged_level,
-            )
-            curve = learning_curve(fitter, plan, settings, amounts, fits, tell)
+            curve = learning_curve(fitter, plan, settings, amounts, fits.folds, tell)
     finally:
         tell.stop()
     result = conclude(train, test, evidence, settings)
-    notes = [*result.notes, *_on_choices(fits)]
-    if unconverged:
-        notes.append(f"{len(unconverged)} fits stopped before they had converged")
+    notes = [*result.notes, *_on_choices(fits.folds)]
+    if stopped := fits.unconverged + len(unconverged):
+        notes.append(f"{stopped} fits stopped before they had converged")
     return replace(
         result,
-        selected=_selected(fits, GRIDS[settings.classifier]),
+        selected=_selected(fits.folds, GRIDS[settings.classifier]),
         learning_curve=curve,
         notes=notes,
-        cost={**meter.cost.to_dict(), **result.cost},
+        cost={**fits.cost.to_dict(), **result.cost},
     )
 
 
@@ -80,6 +115,12 @@ def make_fitter(settings: Settings) -> Fitter:
 
     head = make_head(settings.classifier, settings.class_weight)
     return Fitter(head, GRIDS[settings.classifier], settings.standardise, settings.folds, settings.seed)
+
+
+def _fit(fitter: Fitter, plan: Plan, progress: Progress) -> Fits:
+    with counted_convergence() as unconverged, measured() as meter:
+        folds = fit_folds(fitter, plan, progress)
+    return Fits(folds, meter.cost, len(unconverged))
 
 
 def _selected(fits: Sequence[FoldFit], grid: Grid) -> dict[str, Any]:

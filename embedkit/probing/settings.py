@@ -16,6 +16,8 @@ _CHOICES = {
     "pool": ("probabilities", "embeddings", "embeddings-max"),
     "class_weight": (None, "balanced"),
 }
+# What is chosen of the judgement alone.
+_JUDGED = ("replicates", "by", "specificity", "sensitivity", "fractions", "shots", "draws")
 _LEAST = {"seed": 0, "folds": 2, "repeats": 1, "replicates": 1, "draws": 2}
 
 
@@ -89,6 +91,12 @@ class Settings:
     def judged_level(self) -> str:
         """What a row that a classifier meets stands for: an image, unless the images of a unit were pooled before."""
         return self.level if self.pool == "probabilities" and self.views is None else "image"
+
+    def of_fits(self) -> "Settings":
+        """Return the choices that fits depend on: how they are judged is as by default."""
+        level = "image" if self.judged_level == self.level else self.level
+        judged = {name: getattr(type(self)(), name) for name in _JUDGED}
+        return replace(self, level=level, **judged)
 
     @classmethod
     def of(cls, **choices: Any) -> Self:

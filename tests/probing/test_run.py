@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing import GRIDS, ProbeResult, Settings, probe, run
+from embedkit.probing import GRIDS, Kept, ProbeResult, Settings, probe, run
 from tests.probing.making import QUICK, Counted, a_set, clustered, split_of
 
 
@@ -133,6 +133,35 @@ def test_every_fit_is_told() -> None:
     # What is learnt from all images is fitted once.
     assert (told.what, told.total, told.fits) == ("arrays: lda on arrays, fits", 3 * (1 + 2 + 2), 15)
     assert told.over
+
+
+def test_fits_that_are_only_judged_otherwise_are_not_made_again() -> None:
+    source, kept = a_set(), Kept()
+    first = probe(source, classifier="lda", kept=kept, **QUICK)
+    told, other = Counted(), Counted()
+    choices: dict[str, Any] = {"level": "group", "specificity": 0.8}
+    X, y, groups = clustered()
+    # Images of a patient have one label.
+    mixed = EmbeddingSet.from_arrays(X, y[groups], groups=groups)
+    of_images = probe(mixed, classifier="lda", kept=kept, **QUICK)
+    of_groups = probe(mixed, classifier="lda", kept=kept, progress=told, **choices, **QUICK)
+    assert (told.total, told.fits) == (0, 0)
+    assert of_groups.cost["wall_seconds"] == of_images.cost["wall_seconds"]
+    alone = probe(mixed, classifier="lda", progress=other, **choices, **QUICK)
+    assert (other.total, other.fits) == (3, 3)
+    assert of_groups.auc == alone.auc != of_images.auc
+    assert first.auc != of_images.auc
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"class_weight": "balanced"}, {"classifier": "centroid"}])
+def test_fits_of_other_choices_are_made_again(change: dict[str, Any]) -> None:
+    source, kept, told = a_set(), Kept(), Counted()
+    first = {"classifier": "lda", **QUICK}
+    probe(source, kept=kept, **first)
+    assert (
+        probe(source, kept=kept, progress=told, **{**first, **change}).auc == probe(source, **{**first, **change}).auc
+    )
+    assert told.fits == 3
 
 
 def test_progress_ends_where_a_fit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
