@@ -26,7 +26,7 @@ def results_folder(given: Path | str | None = None) -> Path:
 
 
 def place_of(result: ProbeResult, folder: Path) -> Path:
-    """Return the file of the result of a trained network, a pair, or words alone, of which each question has its own."""
+    """Return the file of the result of a trained network, a pair, or words alone, each question its own."""
     wording = str(result.protocol["fingerprint"])[:8] if result.wording else ""
     name = file_name(result.model, result.key, result.classifier, result.target, wording)
     return folder_of(folder, result.data, result.test) / name
