@@ -1,6 +1,7 @@
 """Seconds of a shots x draws table of Tip-Adapter-F, LP++ and alignment beside a plain torch loop over every run.
 
 python benchmarks/fewshot.py --data ham10000 --cache CACHE --weights WEIGHTS
+python benchmarks/fewshot.py --data ham10000 --cache CACHE --weights WEIGHTS --shots "" --fractions 50,100
 python benchmarks/fewshot.py --n 2000 --d 512
 """
 
@@ -15,12 +16,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import embedkit as ek
+from embedkit.encoders import text_tower
 from embedkit.probing import Settings, make_plan
 from embedkit.probing.learning_curve import amounts_of
+from embedkit.text import choose_prompts, embed_classes
 from embedkit.text.aligning import projection
 from embedkit.text.fewshot import lp_plus_plus, prepare, tip_adapter, tip_adapter_f
 from embedkit.text.fewshot.course import batches
-from embedkit.text.fewshot.draws import draws_of
+from embedkit.text.fewshot.draws import draws_of, together
 from embedkit.text.fewshot.shots import Shots
 
 
@@ -122,7 +125,9 @@ parser.add_argument("--n", type=int, default=5984)
 parser.add_argument("--d", type=int, default=2048)
 parser.add_argument("--classes", type=int, default=7)
 parser.add_argument("--text", type=int, default=384, help="dimensions of the made-up class texts")
+parser.add_argument("--text-encoder", default="minilm", help="of the class texts of --data")
 parser.add_argument("--shots", default="1,2,4,8,16")
+parser.add_argument("--fractions", default="", help="of the training images, in percent")
 parser.add_argument("--draws", type=int, default=5)
 parser.add_argument("--plain-draws", type=int, default=5, help="the plain loop's time for all is scaled from so many")
 arguments = parser.parse_args()
@@ -136,12 +141,26 @@ else:
     images = ek.EmbeddingSet.from_arrays(X.astype(np.float32), y)
 split = np.where(np.arange(len(images)) % 4 == 0, "test", "train")
 images = ek.EmbeddingSet(images.X, images.table.assign(split=split), images.provenance)
-settings = Settings.of(shots=[int(one) for one in arguments.shots.split(",")], draws=arguments.draws)
+settings = Settings.of(
+    shots=[int(one) for one in arguments.shots.split(",") if one],
+    fractions=[float(one) for one in arguments.fractions.split(",") if one],
+    draws=arguments.draws,
+)
 plan = make_plan(images, None, settings)
-W = normalize(torch.from_numpy(rng.normal(size=(len(plan.train.labels.classes), arguments.text))).float(), dim=-1)
-print(f"{len(images)} x {images.X.shape[1]}, {len(W)} classes, shots {arguments.shots}, {arguments.draws} draws")
+labels = plan.train.labels
+if arguments.data:
+    prompts = choose_prompts(None, str(images.facts.get("modality", "")))
+    W = torch.from_numpy(embed_classes(text_tower(arguments.text_encoder), labels.classes, prompts).W).float()
+else:
+    W = normalize(torch.from_numpy(rng.normal(size=(len(labels.classes), arguments.text))).float(), dim=-1)
+amounts = ", ".join(f"{one.size:g} {'%' if one.kind == 'fraction' else 'shots'}" for one in amounts_of(plan, settings))
+print(f"{len(images)} x {images.X.shape[1]}, {len(W)} classes; {amounts}, {arguments.draws} draws")
 
-drawn = [draws_of(plan, amount, settings.draws, settings.seed) for amount in amounts_of(plan, settings)]
+drawn = [
+    some
+    for amount in amounts_of(plan, settings)
+    for some in together(draws_of(plan, amount, settings.draws, settings.seed), images.X.shape[1])
+]
 aligned, *spent = timed(lambda: [prepare.aligned(plan, draws, W, "cross-entropy") for draws in drawn])
 methods = {
     "alignment": (align, None, lambda shots: shots.zero_shot(shots.test)),
@@ -154,22 +173,21 @@ for name, (plain, method, scores_of) in methods.items():
         ours, seconds, processor = [scores_of(shots) for shots in aligned], *spent
     else:
         ours, seconds, processor = timed(lambda method=method: [method(shots).scores for shots in aligned])
-    some = min(arguments.plain_draws, arguments.draws)
-    theirs, plain_seconds, plain_processor = timed(
-        lambda plain=plain, some=some: [torch.stack([plain(one, b) for b in range(some)]) for one in aligned]
-    )
-    share = arguments.draws / some
-    gaps = [
-        (torch.softmax(one[:some], dim=-1) - torch.softmax(other, dim=-1)).abs().amax(dim=(1, 2))
-        for one, other in zip(ours, theirs, strict=True)
-    ]
+    gaps, plain_seconds, plain_processor = [], 0.0, 0.0
+    for shots, scores in zip(aligned, ours, strict=True):
+        some = min(arguments.plain_draws, len(scores))
+        theirs, *cost = timed(lambda plain=plain, shots=shots, some=some: [plain(shots, b) for b in range(some)])
+        plain_seconds += cost[0] * len(scores) / some
+        plain_processor += cost[1] * len(scores) / some
+        other = torch.stack(theirs)
+        gaps.append((torch.softmax(scores[:some], dim=-1) - torch.softmax(other, dim=-1)).abs().amax(dim=(1, 2)))
     gap = torch.cat(gaps)
     whole[0] += seconds
-    whole[1] += plain_seconds * share
+    whole[1] += plain_seconds
     print(
         f"{name:14} embedkit {seconds:7.1f} s ({processor:.1f} s of processors), plain loop "
-        f"{plain_seconds * share:7.1f} s ({plain_processor * share:.1f} s), "
-        f"ratio {plain_seconds * share / seconds:.1f}; "
+        f"{plain_seconds:7.1f} s ({plain_processor:.1f} s), "
+        f"ratio {plain_seconds / seconds:.1f}; "
         f"probabilities differ by {gap.median():.1e} (median run), in {(gap > 1e-2).sum()} of {len(gap)} runs by more "
         "than .01",
         flush=True,

@@ -201,13 +201,17 @@ def probe(
 
 
 def in_context(result: "ProbeResult", train: EmbeddingSet, test: EmbeddingSet | None) -> "ProbeResult":
-    """Return the result with the published figures of the set it was judged on, and what else it must be read with."""
+    """Return the result with the published figures of the set it was judged on, and what else it must be read with.
+
+    A result that has all this, because it was saved and read, stays as it is.
+    """
     from embedkit.baselines import beside, in_common
 
     costs = [embedding_cost(one.provenance) for one in (train, test) if one is not None]
     known = [one for one in costs if one is not None]
     embedding = sum(known[1:], known[0]).to_dict() if known and len(known) == len(costs) else None
-    notes = [*(in_common(train, test) if test is not None else []), *_met(test or train), *result.notes]
+    shared = in_common(train, test) if test is not None else []
+    notes = list(dict.fromkeys([*shared, *_met(test or train), *result.notes]))
     cost = {**result.cost, "embedding": embedding}
     return replace(result, baselines=beside(result, test or train), cost=cost, notes=notes)
 

@@ -1,21 +1,16 @@
 """Several encoders, sets and classifiers in one call: what is done is read, and each is compared to the best."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from embedkit import api
+from embedkit import api, saved
 from embedkit.baselines import exchange
-from embedkit.cache import EmbeddingSet, cache_key
+from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
 from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question
-
-if TYPE_CHECKING:
-    from embedkit.text.fewshot import FewShotResult
 
 Read = Callable[[str, str], EmbeddingSet]
 
@@ -34,7 +29,8 @@ class Cell:
         target = settings.target or next(iter(train.targets), "")
         choices = settings.digest() if settings.unusual() else ""
         names = (train.encoder, train.key, settings.classifier, target, choices)
-        return _folder_of(folder, train.name, (self.test or train).name) / _file_name(*names)
+        place = saved.folder_of(folder, train.name, (self.test or train).name)
+        return place / saved.file_name(*names)
 
     def done(self, folder: Path) -> ProbeResult | None:
         """Return the saved result of the same vectors, labels, choices and version, or None."""
@@ -48,60 +44,6 @@ class Cell:
             return None
         known = result.protocol.get("fingerprint")
         return result if known == fingerprint(self.train, self.test, self.settings) else None
-
-
-def results_folder(given: Path | str | None = None) -> Path:
-    """Return the folder of saved results: as given, else ``EMBEDKIT_RESULTS``, else ``./results``."""
-    return Path(given or os.environ.get("EMBEDKIT_RESULTS") or "results")
-
-
-def place_of(result: ProbeResult, folder: Path) -> Path:
-    """Return the file of the result of a trained network, or of a zero-shot one: each wording has its own."""
-    wording = str(result.wording.get("text_key", ""))[:8]
-    name = _file_name(result.model, result.key, result.classifier, result.target, wording)
-    return _folder_of(folder, result.data, result.test) / name
-
-
-def place_of_table(table: "FewShotResult", folder: Path) -> Path:
-    """Return the file of a table of few-shot methods: each choice has its own."""
-    choices = cache_key({**table.protocol, "text_encoder": table.text_encoder})[:8]
-    name = _file_name(table.model, table.protocol["key"], "few-shot", table.target, choices)
-    return _folder_of(folder, table.data, table.test) / name
-
-
-def is_table(path: Path) -> bool:
-    """Return whether a file is named as a saved table of few-shot methods is."""
-    return ".few-shot." in path.name
-
-
-def saved_tables(folder: Path, progress: Progress) -> "Callable[[str], FewShotResult | None]":
-    """Return what finds the saved table of few-shot methods of a fingerprint, None where there is none.
-
-    Args:
-        folder: of all results. progress: told where a table is read.
-    """
-    from embedkit.text.fewshot import FewShotResult
-
-    def find(fingerprint: str) -> FewShotResult | None:
-        for path in filter(is_table, sorted(folder.glob("*/*.json"))):
-            # What can't be read is made anew.
-            with suppress(EmbedkitError):
-                table = FewShotResult.load(path)
-                if table.protocol.get("fingerprint") == fingerprint:
-                    progress.note(f"{table.data}: few-shot methods on {table.model}: done before, read from {path}")
-                    return table
-        return None
-
-    return find
-
-
-def _folder_of(folder: Path, data: str, test: str) -> Path:
-    return folder / (data if data == test else f"{data}--{test}")
-
-
-def _file_name(*names: str) -> str:
-    # Vectors that came from plain arrays have no key.
-    return f"{'.'.join(filter(None, names)).replace('/', '-')}.json"
 
 
 def cells(
@@ -132,11 +74,11 @@ def probe_cell(
     Raises:
         EmbedkitError: as in `embedkit.probe`; the result can't be written.
     """
-    saved = None if again else cell.done(folder)
+    known = None if again else cell.done(folder)
     name = f"{cell.train.name}: {cell.settings.classifier} on {cell.train.encoder}"
-    if saved is not None:
+    if known is not None:
         progress.note(f"{name}: done before, read from {cell.place(folder)}")
-        return saved
+        return known
     progress.note(name)
     result = api.probe(cell.train, test=cell.test, progress=progress, kept=kept, **cell.settings.to_dict())
     result.save(cell.place(folder))
@@ -153,24 +95,12 @@ def trained_beside(results: Sequence[ProbeResult], folder: Path, progress: Progr
     found = []
     best = {question(one): one for one in reversed(results)}
     for probe in best.values():
-        for trained in saved_networks(probe, folder, progress):
+        for trained in saved.networks(probe, folder, progress):
             try:
                 found.append(exchange(probe, trained))
             except EmbedkitError as error:
                 progress.note(f"left aside: {error}")
     return found
-
-
-def saved_networks(result: ProbeResult, folder: Path, progress: Progress) -> list[ProbeResult]:
-    """Return the saved results of networks that were trained on the same question; arguments as in `trained_beside`."""
-    place = _folder_of(folder, result.data, result.test)
-    found = []
-    for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
-        try:
-            found.append(ProbeResult.load(path))
-        except EmbedkitError as error:
-            progress.note(f"left aside: {error}")
-    return [trained for trained in found if question(trained) == question(result)]
 
 
 def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeResult]:

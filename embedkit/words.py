@@ -12,6 +12,7 @@ from embedkit.extraction import Progress
 if TYPE_CHECKING:
     from embedkit.encoders import AlignedPair
     from embedkit.probing import ProbeResult
+    from embedkit.text import PromptSet
     from embedkit.text.fewshot import FewShotResult
 
 
@@ -70,6 +71,7 @@ def zero_shot(
     device: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    known: "Callable[[str], ProbeResult | None] | None" = None,
     **choices: Any,
 ) -> "ProbeResult":
     """Tell the classes of images apart by their words alone, and judge that as a probe is judged.
@@ -81,6 +83,7 @@ def zero_shot(
         prompts: a .toml or .json file, or the name of a shipped set; by default that of the set's modality.
         cache, root, weights, precision, device, workers, progress: as in `embedkit.extract`.
         text_weights: of ``text_encoder``, where that is another model.
+        known: gives a result that is saved already, as `embedkit.saved.zero_shots` does.
         choices: fields of `embedkit.probing.Settings`: target, group, level, by, seed, replicates.
 
     Returns:
@@ -90,25 +93,38 @@ def zero_shot(
         EmbedkitError: the spaces of images and texts differ; unknown names; prompts that miss a class or give two the
             same text; as `embedkit.extract`.
     """
-    from embedkit.text import choose_prompts, refuse_other_space
+    from embedkit.probing import Settings
+    from embedkit.text import refuse_other_space
     from embedkit.text import zero_shot as judge
 
     if isinstance(data, str) and model is None:
         raise EmbedkitError(f"which encoder's embeddings of {data}? Give model=")
     tower = tower_for(model, text_encoder, weights=weights, text_weights=text_weights, device=device)
     # What can't go well is told before the minutes of embedding.
+    Settings.of(**choices)
     if isinstance(data, EmbeddingSet):
         refuse_other_space(data, tower)
-        modality = str(data.facts.get("modality", ""))
     else:
         job = api.job_for(str(model), weights=weights, precision=precision, device=device)
         _refuse_early(job.configuration["encoder"], tower, str(model))
-        card = datasets.catalog().get(datasets.canonical(data) or "")
-        modality = card.modality if card else ""
-    chosen = choose_prompts(prompts, modality)
+    chosen = prompts_for(data, prompts)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
     images = api.embeddings(data, model, cache=cache, root=root, progress=progress, **how)
-    return api.in_context(judge(images, tower, chosen, cache=api.cache_folder(cache), **choices), images, None)
+    result = judge(images, tower, chosen, cache=api.cache_folder(cache), known=known, **choices)
+    return api.in_context(result, images, None)
+
+
+def prompts_for(data: EmbeddingSet | str, given: Path | str | None) -> "PromptSet":
+    """Return the prompts that are given, or those of the modality of a set; nothing of the set is read.
+
+    Raises:
+        EmbedkitError: as `embedkit.text.choose_prompts`.
+    """
+    from embedkit.text import choose_prompts
+
+    if isinstance(data, EmbeddingSet):
+        return choose_prompts(given, str(data.facts.get("modality", "")))
+    return choose_prompts(given, datasets.modality(data))
 
 
 def _refuse_early(configuration: dict[str, Any], tower: encoders.TextTower, model: str) -> None:
@@ -138,6 +154,7 @@ def align(
     device: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    known: "Callable[[str], tuple[AlignedPair, ProbeResult] | None] | None" = None,
     **choices: Any,
 ) -> "tuple[AlignedPair, ProbeResult]":
     """Learn a projection from the cached embeddings of an image encoder to the texts of the classes, and judge it.
@@ -148,6 +165,7 @@ def align(
         loss: ``cross-entropy``, ``textual`` or ``contrastive``. hold_out: classes that are judged by their texts alone.
         prompts: as in `zero_shot`. weights: of the image encoder. text_weights: of the text encoder.
         cache, root, precision, device, workers, progress: as in `embedkit.extract`.
+        known: gives a pair that is saved already, as `embedkit.saved.pairs` does.
         choices: fields of `embedkit.probing.Settings`.
 
     Returns:
@@ -156,12 +174,14 @@ def align(
     Raises:
         EmbedkitError: as `embedkit.text.aligning.align` and `embedkit.extract`.
     """
-    from embedkit.text import choose_prompts
+    from embedkit.probing import Settings
     from embedkit.text.aligning import align as learn
     from embedkit.text.aligning import check_loss
 
     # Before anything that takes minutes.
     check_loss(loss)
+    Settings.of(**choices)
+    chosen = prompts_for(data, prompts)
     tower = tower_for(None, text_encoder, text_weights=text_weights, device=device)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
     places: dict[str, Any] = {"cache": cache, "root": root, "progress": progress, **how}
@@ -171,12 +191,13 @@ def align(
         train,
         unseen,
         tower,
-        choose_prompts(prompts, str(train.facts.get("modality", ""))),
+        chosen,
         loss=loss,
         hold_out=hold_out,
-        image_model=image_encoder if isinstance(data, str) and image_encoder else "",
+        image_model=image_encoder or "",
         cache=api.cache_folder(cache),
         tell=None if progress is None else progress.note,
+        known=known,
         **choices,
     )
     return pair, api.in_context(result, train, unseen)
@@ -190,6 +211,7 @@ def few_shot(
     aligned: "AlignedPair | Path | str | None" = None,
     test: EmbeddingSet | str | None = None,
     methods: Sequence[str] = (),
+    loss: str = "cross-entropy",
     prompts: Path | str | None = None,
     cache: Path | str | None = None,
     root: Path | str | None = None,
@@ -210,16 +232,16 @@ def few_shot(
             that of the aligned pair. Without any, only methods that read no text are compared. If its texts lie in
             another space than the images, a projection is learnt from the shots of each draw.
         aligned: a pair from `align`, best from another data set, or its file: images are taken into its text space.
-        methods: names, by default all that can be had.
+        methods: names, by default all that can be had. loss: of the projection, as in `align`.
         prompts, cache, root, weights, text_weights, precision, device, workers, progress: as in `align`.
-        known: gives a table that is saved already, as `embedkit.many.saved_tables` does.
-        choices: ``loss`` of the projection, and fields of `embedkit.probing.Settings`: shots, fractions, draws, seed.
+        known: gives a table that is saved already, as `embedkit.saved.tables` does.
+        choices: fields of `embedkit.probing.Settings`: shots, fractions, draws, seed.
 
     Raises:
-        EmbedkitError: as `embedkit.text.fewshot.few_shot` and `embedkit.extract`.
+        EmbedkitError: prompts that nothing reads; as `embedkit.text.fewshot.few_shot` and `embedkit.extract`.
     """
-    from embedkit.text import choose_prompts
     from embedkit.text.fewshot import few_shot as compare
+    from embedkit.text.fewshot import what_is_asked
 
     pair = None if aligned is None else load_aligned(aligned)
     name = text_encoder or (pair.facts["text_encoder"] if pair else None)
@@ -229,6 +251,11 @@ def few_shot(
         tower = None if name is None else tower_for(None, name, text_weights=text_weights, device=device)
     if pair and tower:
         tower = encoders.of_pair(pair, tower)
+    # Before anything that takes minutes.
+    what_is_asked(methods, tower is not None, loss, **choices)
+    if tower is None and prompts is not None:
+        raise EmbedkitError(f"{model} has no text tower that would read the prompts {prompts}: give --text-encoder too")
+    chosen = prompts_for(data, prompts) if tower else None
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}
     sets = [
         api.embeddings(one, model, cache=cache, root=root, progress=progress, **how)
@@ -240,8 +267,9 @@ def few_shot(
         train,
         unseen[0] if unseen else None,
         tower,
-        choose_prompts(prompts, str(train.facts.get("modality", ""))) if tower else None,
+        chosen,
         methods=methods,
+        loss=loss,
         met=train.facts.get("aligned_with"),
         cache=api.cache_folder(cache),
         tell=None if progress is None else progress.note,

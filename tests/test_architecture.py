@@ -23,6 +23,7 @@ FLOORS = {
     "text": 5,
     "report": 6,
     "api": 7,
+    "saved": 7,
     "loading": 8,
     "many": 8,
     "repair": 8,

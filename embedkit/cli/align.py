@@ -29,20 +29,23 @@ def align(
         typer.Option("--hold-out", help="A class to learn nothing of, judged by its text alone; several allowed."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="File of the pair [default: beside the result, .safetensors].")
+        Path | None,
+        typer.Option("--out", help="Write the pair to this file too; it lies beside the result in any case."),
     ] = None,
     prompts: options.Prompts = None,
     text_weights: options.TextWeights = None,
     protocol: Protocol,
     places: Places,
     results: options.Results = None,
+    again: options.Again = False,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Learn a linear projection of cached image embeddings to the texts of the classes; both towers stay frozen."""
-    from embedkit import api, many, words
+    from embedkit import api, saved, words
 
     api.check_names([image_encoder], [data, *([test] if test else [])])
+    folder, steps = saved.results_folder(results), Steps()
     pair, result = words.align(
         data,
         image_encoder=image_encoder,
@@ -52,20 +55,22 @@ def align(
         hold_out=tuple(hold_out or ()),
         prompts=prompts,
         text_weights=text_weights,
-        progress=Steps(),
+        progress=steps,
+        known=None if again else saved.pairs(folder, steps),
         **vars(places),
         **vars(protocol),
     )
-    place = many.place_of(result, many.results_folder(results))
-    file = out or place.with_suffix(".safetensors")
+    place, beside = saved.place_of(result, folder), saved.place_of_pair(result, folder)
     result.save(place)
-    pair.save(file)
+    files = [beside, *([out] if out else [])]
+    for file in files:
+        pair.save(file)
     if as_json:
-        print_json({"results": [{**result.to_dict(), "pair": str(file)}]})
+        print_json({"results": [{**result.to_dict(), "pair": str(files[-1])}]})
     else:
         print_results([result])
-        say(f"saved: {place}")
-        say(f"saved: {file}")
+        for file in (place, *files):
+            say(f"saved: {file}")
     failed = result.protocol["failed"]
     print_failed(failed, "--json")
     end_with(len(failed), allow_failed)

@@ -55,7 +55,7 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a network end to end and judge it like a probe. Killed, it goes on after the last finished epoch."""
-    from embedkit import api, many
+    from embedkit import api, saved
 
     recipe = {
         "weights": weights,
@@ -80,7 +80,7 @@ def train(
         class_weight=class_weight,
         **vars(protocol),
     )
-    place = many.place_of(result, many.results_folder(results))
+    place = saved.place_of(result, saved.results_folder(results))
     result.save(place)
     if as_json:
         print_json({"results": [result.to_dict()]})

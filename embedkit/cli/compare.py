@@ -24,6 +24,7 @@ def compare(
     protocol: Protocol,
     places: Places,
     results: options.Results = None,
+    again: options.Again = False,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -37,6 +38,7 @@ def compare(
         test=test,
         shots=numbers(shots, "--shots", int),
         results=results,
+        again=again,
         progress=Steps(),
         **vars(words),
         **vars(places),
@@ -50,6 +52,8 @@ def compare(
         print_table_of(found.few_shot)
         for note in found.notes:
             say(f"note: {note}")
+        for file in found.files:
+            say(f"saved: {file}")
     # Every route is of the same embeddings.
     failed = found.few_shot.failed
     print_failed(failed, "--json")

@@ -1,7 +1,7 @@
 """``embedkit fewshot``: what several methods make of a few labelled images, as a table and a figure."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from embedkit.text.fewshot import FewShotResult
 
 _COLUMNS = ("method", "learnt from", "images", "tuned on", "AUC (95 %)", "deviation of draws", "to the linear probe")
-_UNITS = {"fraction": "%", "shots": "shots"}
 
 
 @bundled
@@ -53,11 +52,11 @@ def fewshot(
     as_json: options.Json = False,
 ) -> None:
     """Learn from a few images per class with several methods, all tuned on validation shots, and compare them."""
-    from embedkit import api, many
+    from embedkit import api, saved
     from embedkit.words import few_shot
 
     api.check_names([model], [data, *([test] if test else [])])
-    folder, steps = many.results_folder(results), Steps()
+    folder, steps = saved.results_folder(results), Steps()
     found = few_shot(
         data,
         model=model,
@@ -65,7 +64,7 @@ def fewshot(
         test=test,
         methods=tuple(method or ()),
         progress=steps,
-        known=None if again else many.saved_tables(folder, steps),
+        known=None if again else saved.tables(folder, steps),
         loss=loss,
         shots=() if shots == "none" else numbers(shots, "--shots", int),
         fractions=numbers(fractions, "--fractions", float),
@@ -74,7 +73,7 @@ def fewshot(
         **vars(places),
         **vars(protocol),
     )
-    place = many.place_of_table(found, folder)
+    place = saved.place_of_table(found, folder)
     found.save(place)
     if as_json:
         print_json({"results": [found.to_dict()]})
@@ -92,7 +91,7 @@ def print_table_of(found: "FewShotResult") -> None:
     rows = [
         [
             point["method"],
-            f"{point['amount']:g} {_UNITS[point['kind']]}",
+            _amount(point),
             point["n_train"],
             point["n_val"],
             interval(point["auc"]),
@@ -107,6 +106,11 @@ def print_table_of(found: "FewShotResult") -> None:
     print_table(_COLUMNS, rows, title=f"{where}: {found.target}, {found.model}{texts}, {judged}")
     for note in found.notes:
         say(f"note: {note}")
+
+
+def _amount(point: dict[str, Any]) -> str:
+    size = f"{point['amount']:g}"
+    return f"{size} %" if point["kind"] == "fraction" else f"{size} shot" + ("s" if size != "1" else "")
 
 
 def _difference(value: dict[str, float | None] | None) -> str:

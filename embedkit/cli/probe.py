@@ -99,7 +99,7 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
-    from embedkit import api, datasets, many
+    from embedkit import api, datasets, many, saved
     from embedkit.probing import Kept, Settings
 
     check_tables(table or [])
@@ -148,7 +148,7 @@ def probe(
         failed[f"{one.name}/{one.encoder}"] = len(one.failed)
         return one
 
-    folder = many.results_folder(results)
+    folder = saved.results_folder(results)
     found, files, kept = [], [], Kept()
     for cell in many.cells(model, data, test, choices, read):
         found.append(many.probe_cell(cell, folder, steps, again, kept))

@@ -19,13 +19,13 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Print the table of saved results again, or write it and its figures to files."""
-    from embedkit import many
+    from embedkit import many, saved
     from embedkit.probing import ProbeResult
     from embedkit.text.fewshot import FewShotResult
 
     check_tables(table or [])
-    tables = [FewShotResult.load(path) for path in files if many.is_table(path)]
-    found = many.ranked([ProbeResult.load(path) for path in files if not many.is_table(path)])
+    tables = [FewShotResult.load(path) for path in files if saved.is_table(path)]
+    found = many.ranked([ProbeResult.load(path) for path in files if not saved.is_table(path)])
     if as_json:
         print_json({"results": [*(one.to_dict() for one in found), *(one.to_dict() for one in tables)]})
     else:

@@ -26,6 +26,7 @@ def zeroshot(
     replicates: options.Replicates = 2000,
     places: Places,
     results: options.Results = None,
+    again: options.Again = False,
     table: Annotated[
         list[Path] | None, typer.Option("--table", help="Write the table to .csv, .md or .tex too.")
     ] = None,
@@ -33,18 +34,20 @@ def zeroshot(
     as_json: options.Json = False,
 ) -> None:
     """Tell classes apart by their words alone, on cached embeddings of a CLIP: AUC, accuracy and calibration."""
-    from embedkit import api, many
+    from embedkit import api, many, saved
     from embedkit.words import zero_shot
 
     check_tables(table or [])
     api.check_names(model, data)
-    folder, found, files = many.results_folder(results), [], []
+    folder, steps = saved.results_folder(results), Steps()
+    found, files = [], []
     for encoder in api.each(model):
         for name in api.each(data):
             result = zero_shot(
                 name,
                 model=encoder,
-                progress=Steps(),
+                progress=steps,
+                known=None if again else saved.zero_shots(folder, steps),
                 target=target,
                 group=group,
                 level=level,
@@ -54,7 +57,7 @@ def zeroshot(
                 **vars(words),
                 **vars(places),
             )
-            files.append(many.place_of(result, folder))
+            files.append(saved.place_of(result, folder))
             result.save(files[-1])
             found.append(result)
     found = many.ranked(found)

@@ -9,7 +9,7 @@ from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.checking import Check, Finding, check, condition, describe
 from embedkit.datasets.errors import DatasetNotFound
 from embedkit.datasets.image_set import ImageSet, burned_in
-from embedkit.datasets.open import dataset_footprint, dataset_name, open_dataset
+from embedkit.datasets.open import dataset_footprint, dataset_name, modality, open_dataset
 from embedkit.datasets.places import data_root, locate, state
 from embedkit.datasets.pseudonyms import pseudonymous
 from embedkit.datasets.unpacking import unpack
@@ -31,6 +31,7 @@ __all__ = [
     "dataset_name",
     "describe",
     "locate",
+    "modality",
     "open_dataset",
     "pseudonymous",
     "state",

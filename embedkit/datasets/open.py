@@ -87,6 +87,12 @@ def _hidden_name(spec: str, pseudonyms: Pseudonyms) -> str:
     return f"{own[0]}-pseudonymous-{pseudonyms(str(own[1].resolve()))[:12]}"
 
 
+def modality(spec: str) -> str:
+    """Return what kind of images a set of the catalog holds, without opening it; empty for any other set."""
+    card = catalog().get(canonical(spec.removeprefix(PREFIX)) or "")
+    return card.modality if card else ""
+
+
 def dataset_footprint(spec: str, root: Path | None = None) -> str | None:
     """Return a hash of all that opening a set and reading its images can see, without doing either.
 

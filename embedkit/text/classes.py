@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embedkit.cache import cache_key
 from embedkit.encoders import TextTower, unit
 from embedkit.errors import EmbedkitError
 from embedkit.text.prompts import ClassWords, PromptSet, fill
@@ -25,7 +26,8 @@ class ClassTexts:
             hold, None where they were not asked for.
         logit_scale, logit_bias: of the tower, or of the pair that images were aligned with its texts by; a sentence
             encoder alone, trained without images, has 1 and 0.
-        space: the space the vectors lie in. tower: the name of the text tower. key: of the tower and all texts.
+        space: the space the vectors lie in. tower: the name of the text tower. key: of the tower and of what is said of
+            each class.
         context: tokens that the tower reads. cut: each text that is longer, with its tokens that were not read.
         left_out: templates that could not be filled, because they need a description and a class has none.
     """
@@ -96,7 +98,9 @@ def embed_classes(
         logit_bias=found.logit_bias,
         space=tower.space,
         tower=tower.name,
-        key=found.key,
+        key=cache_key(
+            {"vectors": found.key, "said": dict(zip(classes, zip(*texts, *negatives, strict=True), strict=True))}
+        ),
         context=found.context,
         cut=found.cut,
         left_out=tuple(template for template in prompts.templates if template not in templates),

@@ -1,15 +1,16 @@
 """Zero-shot: images are told apart by the words for their classes alone, and judged as a probe is."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embedkit.cache import EmbeddingSet
+from embedkit.cache import EmbeddingSet, cache_key
 from embedkit.encoders import TextTower, space, unit
 from embedkit.errors import EmbedkitError
-from embedkit.probing import Evidence, ProbeResult, Settings, conclude, plan_untrained
+from embedkit.probing import Evidence, ProbeResult, Settings, conclude, fingerprint, plan_untrained
 from embedkit.probing.measures.bootstrap import Interval, intervals
 from embedkit.probing.measures.calibration import measure_calibration
 from embedkit.probing.measures.metrics import measure
@@ -47,7 +48,13 @@ def refuse_other_space(images: EmbeddingSet, tower: TextTower) -> None:
 
 
 def zero_shot(
-    images: EmbeddingSet, tower: TextTower, prompts: PromptSet, *, cache: Path | None = None, **choices: Any
+    images: EmbeddingSet,
+    tower: TextTower,
+    prompts: PromptSet,
+    *,
+    cache: Path | None = None,
+    known: Callable[[str], ProbeResult | None] | None = None,
+    **choices: Any,
 ) -> ProbeResult:
     """Classify images by the nearest class text, and judge that with 95 % intervals.
 
@@ -58,7 +65,9 @@ def zero_shot(
 
     Args:
         images: embeddings after the projection. tower: the text tower of the same checkpoint.
-        prompts: from `choose_prompts`. cache: the folder of all caches. choices: as in `Settings`.
+        prompts: from `choose_prompts`. cache: the folder of all caches.
+        known: gives the saved result of a fingerprint, where there is one; it is then not made again.
+        choices: as in `Settings`.
 
     Returns:
         A result with ``classifier`` "zero-shot" and in its ``wording``: ``prompts``, ``text_encoder``, ``text_key``,
@@ -74,6 +83,9 @@ def zero_shot(
     plan = plan_untrained(images, settings)
     labels = plan.test.labels
     texts = embed_classes(tower, labels.classes, prompts, target=labels.name, absent=not labels.exclusive, cache=cache)
+    mark = cache_key({"probe": fingerprint(images, None, settings), "texts": [texts.key, texts.logit_scale]})
+    if known is not None and (saved := known(mark)) is not None:
+        return saved
     result = conclude(images, None, _evidence(plan, texts.W, texts.absent, texts.logit_scale, settings), settings)
     kept = {k: v for k, v in result.protocol["settings"].items() if k not in ("classifier", "standardise", "folds")}
     return replace(
@@ -86,7 +98,7 @@ def zero_shot(
             "uncalibrated": None,
         },
         wording=_wording(plan, texts, settings),
-        protocol={**result.protocol, "settings": kept},
+        protocol={**result.protocol, "fingerprint": mark, "settings": kept},
         notes=[*result.notes, *notes_on(texts), *_met(images)],
     )
 

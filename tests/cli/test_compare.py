@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embedkit import many
+from embedkit import saved
 from embedkit.probing import ProbeResult
 from tests.cli.conftest import WORDING, Run
 
@@ -44,7 +44,7 @@ def test_a_clip_and_a_saved_network_stand_beside_the_rest(
     [path] = (place / "results").rglob("*.json")
     # A network of the same question, as `embedkit baseline train` saves one.
     network = replace(ProbeResult.load(path), classifier="trained", model="resnet18", key="0123456789abcdef")
-    network.save(many.place_of(network, Path("results")))
+    network.save(saved.place_of(network, Path("results")))
     words = ("compare", "-m", clip, *which, "--prompts", "mine.toml", "--shots", 2)
     *found, few = embedkit(*words, "--json").results
     assert {one["classifier"] for one in found} == {"logistic", "aligned", "zero-shot", "trained"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import embedkit as ek
-from embedkit import many
+from embedkit import saved
 from embedkit.comparing import Comparison
 from embedkit.text.fewshot import FewShotResult
 from tests.text.tiny_clip import TinyClip
@@ -57,7 +57,7 @@ def compared(clip: TinyClip, kept: Path, data_root: Path, tmp_path_factory: pyte
         folds=2,
         replicates=200,
     )
-    trained.save(many.place_of(trained, results))
+    trained.save(saved.place_of(trained, results))
     choices = {"results": results, "prompts": "dermoscopy", "shots": (1,), "folds": 2, **how}
     return ek.compare(f"csv:{clip.skin}", model=clip.spec, **choices)
 

@@ -40,6 +40,7 @@ def align(
     image_model: str = "",
     cache: Path | None = None,
     tell: Tell | None = None,
+    known: Callable[[str], tuple[AlignedPair, ProbeResult] | None] | None = None,
     **choices: Any,
 ) -> tuple[AlignedPair, ProbeResult]:
     """Learn a linear projection of image embeddings to the texts of their classes, and a temperature.
@@ -53,7 +54,9 @@ def align(
         tower, prompts: of the class texts. loss: a name of `LOSSES`.
         hold_out: classes whose images and texts are not learnt from; they are judged by their texts alone.
         image_model: what the image encoder is called by whoever asks for it, by default its plain name.
-        cache: of the text embeddings. tell: told in words what is being done. choices: as in `Settings`.
+        cache: of the text embeddings. tell: told in words what is being done.
+        known: gives the saved pair of a key with its result, where there is one; it is then not learnt again.
+        choices: as in `Settings`.
 
     Returns:
         The pair (with a test split or another set to judge on, the one that was judged; with folds, one learnt from
@@ -79,17 +82,20 @@ def align(
         "image_model": image_model or train.encoder,
         "learnt_from": learnt,
     }
+    if known is not None and (saved := known(facts["key"])) is not None:
+        pair, result = saved
+        return replace(pair, facts={**pair.facts, "image_model": facts["image_model"]}), result
     pairs, scores, temperatures = [], [], []
     with measured() as meter:
         for number, fold in enumerate(plan.folds, start=1):
             say(f"aligning by {loss}" + (f", fold {number} of {len(plan.folds)}" if len(plan.folds) > 1 else ""))
             pair = _fit(plan.train, fold, texts, seen, facts)
             pairs.append(pair)
-            known, judged = (
+            chosen_on, judged = (
                 as_scores(pair.logits(X).astype(float)) for X in (plan.train.X[fold.val], plan.test.X[fold.test])
             )
             scores.append(judged)
-            temperatures.append(fit_temperature(known, labels.truth[fold.val], exclusive=True))
+            temperatures.append(fit_temperature(chosen_on, labels.truth[fold.val], exclusive=True))
         if len(plan.folds) > 1:
             say("aligning on all images")
             every = Fold(np.arange(len(plan.train)), None, np.empty(0, np.int64))

@@ -14,6 +14,7 @@ from embedkit.errors import EmbedkitError, unknown_name
 from embedkit.probing import Settings, fingerprint, ledger_of, make_plan
 from embedkit.probing.learning_curve import Amount, amounts_of
 from embedkit.probing.plan import Plan
+from embedkit.text.aligning.losses import check_loss
 from embedkit.text.classes import ClassTexts, embed_classes
 from embedkit.text.fewshot import prepare
 from embedkit.text.fewshot.draws import Draw, draws_of, together, words_of
@@ -61,7 +62,8 @@ def few_shot(
         EmbedkitError: unknown names; a target of labels; more shots than images; nothing left to tune on; what
             `make_plan` and `embed_classes` refuse.
     """
-    settings, say = Settings.of(**choices), tell or (lambda _: None)
+    settings, wanted = what_is_asked(methods, tower is not None, loss, **choices)
+    say = tell or (lambda _: None)
     plan = make_plan(train, test, settings)
     labels = plan.train.labels
     if not labels.exclusive:
@@ -69,11 +71,7 @@ def few_shot(
             f"the target '{labels.name}' has labels that may hold together, and shots are images of one class each: "
             "choose a target of classes"
         )
-    wanted = chosen_methods(methods, tower is not None)
-    amounts = amounts_of(plan, settings)
-    if not amounts:
-        raise EmbedkitError("nothing to learn from: give shots or fractions")
-    drawn = {amount: draws_of(plan, amount, settings.draws, settings.seed) for amount in amounts}
+    drawn = {amount: draws_of(plan, amount, settings.draws, settings.seed) for amount in amounts_of(plan, settings)}
     texts = None
     if tower is not None and prompts is not None:
         texts = embed_classes(tower, labels.classes, prompts, target=labels.name, cache=cache)
@@ -138,18 +136,29 @@ def _met(name: str) -> str:
     )
 
 
-def chosen_methods(asked: Sequence[str], with_text: bool) -> list[str]:
-    """Return the methods asked for, or all that can be had.
+def what_is_asked(
+    methods: Sequence[str], with_text: bool, loss: str = "cross-entropy", **choices: Any
+) -> tuple[Settings, list[str]]:
+    """Return the settings and the methods, by default all that can be had; no image is needed to say so.
+
+    Args:
+        methods, loss, choices: as in `few_shot`. with_text: whether there are texts of the classes.
 
     Raises:
-        EmbedkitError: an unknown name, or one that reads texts where there are none.
+        EmbedkitError: an unknown name; a choice that makes no sense; neither shots nor fractions; a method that reads
+            texts where there are none.
     """
-    for name in asked:
+    settings = Settings.of(**choices)
+    if not settings.shots and not settings.fractions:
+        raise EmbedkitError("nothing to learn from: give shots or fractions")
+    check_loss(loss)
+    for name in methods:
         if name not in METHODS:
             raise unknown_name("method", name, METHODS, f"There are {', '.join(METHODS)}.")
         if METHODS[name].reads_text and not with_text:
             raise EmbedkitError(f"the method '{name}' reads texts of the classes: give a text encoder too")
-    return list(asked) or [name for name, method in METHODS.items() if with_text or not method.reads_text]
+    wanted = list(methods) or [name for name, method in METHODS.items() if with_text or not method.reads_text]
+    return settings, wanted
 
 
 def _preparation(plan: Plan, texts: ClassTexts | None, apart: bool, loss: str) -> Callable[[Sequence[Draw]], Shots]:
