@@ -119,6 +119,13 @@ def read_table(group: h5py.Group, rows: np.ndarray | None = None) -> pd.DataFram
     return pd.DataFrame(data, index=pd.RangeIndex(n), columns=list(data))
 
 
+def shape_of_table(group: h5py.Group) -> tuple[int, list[str]]:
+    """Return how many rows the table has that `read_table` would read, and which of its columns are there."""
+    index = str(group.attrs["_index"])
+    columns = zip(group.attrs["column-names"], group.attrs["column-order"], strict=True)
+    return len(group[index]), [index, *(str(name) for name, stored in columns if stored in group)]
+
+
 def _read_column(item: h5py.Group | h5py.Dataset, rows: np.ndarray | None) -> np.ndarray:
     kind = item.attrs["encoding-type"]
     if kind == "categorical":

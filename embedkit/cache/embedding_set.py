@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedkit.cache.later import TableField
 from embedkit.cache.mapped import take_rows
 from embedkit.errors import EmbedkitError
 
@@ -25,26 +26,30 @@ class EmbeddingSet:
     Attributes:
         X: the embeddings, float array of shape (n, d), as the encoder gave them (not normalised). Read from a cache
             file they can't be written to: ``X.copy()`` can.
-        table: n rows in the order of ``X``: ``id``, ``path``, ``digest``, and the columns of the `ImageSet`.
+        table: n rows in the order of ``X``: ``id``, ``path``, ``digest``, and the columns of the `ImageSet`. Of a cache
+            file it is read when it is first asked for, from the file that was opened: it raises DamagedCache where that
+            is damaged.
         provenance: ``name`` of the data set, ``encoder``, ``key``, ``dataset`` (its ``targets`` and ``facts``),
             ``configuration`` (what the key was made of), ``version`` of embedkit that wrote it.
         failed: the images that have no vector: ``id``, ``path``, ``reason``, ``message``.
     """
 
     X: np.ndarray
-    table: "pd.DataFrame"
+    table: TableField = TableField()  # noqa: RUF009
     provenance: dict[str, Any] = field(default_factory=dict)
     failed: "pd.DataFrame" = field(default_factory=_no_failures)
 
     def __post_init__(self) -> None:
-        if self.X.ndim != 2 or len(self.X) != len(self.table):
+        # Not through the attribute: that would read it.
+        rows = len(vars(self)["table"])
+        if self.X.ndim != 2 or len(self.X) != rows:
             raise EmbedkitError(
-                f"X of shape {self.X.shape} does not fit a table of {len(self.table)} rows: X must be (n, d), "
+                f"X of shape {self.X.shape} does not fit a table of {rows} rows: X must be (n, d), "
                 "one row per row of the table"
             )
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.X)
 
     def __repr__(self) -> str:
         return f"EmbeddingSet({self.name!r}, {self.encoder!r}, X {self.X.shape[0]} x {self.X.shape[1]})"

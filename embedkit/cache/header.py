@@ -1,7 +1,10 @@
 """What a cache file holds: its table, ledger, stamps and provenance, and its vectors."""
 
 import json
+from collections.abc import Callable, Container, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +13,10 @@ import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached
+from embedkit.cache.later import Later
 from embedkit.cache.mapped import map_vectors
 from embedkit.cache.merge import row_checksums
-from embedkit.cache.sealed import open_parts, open_sealed, reading
+from embedkit.cache.sealed import open_parts, open_sealed, reading, reopener
 from embedkit.cache.shards import Rows
 from embedkit.cache.vectors import Selection, positions, read_vectors, stretches
 
@@ -77,24 +81,35 @@ def header_of(file: "h5py.File", path: Path) -> Cached:
     Raises:
         DamagedCache: something is missing or does not fit.
     """
-    from embedkit.cache.elements import read_dict, read_table
+    from embedkit.cache.elements import read_table
 
-    uns = read_dict(file["uns"])
+    table, failed, files = (read_table(file[name]) for name in ("obs", "uns/failed", "uns/files"))
+    for frame, columns in ((table, _TABLE), (failed, _FAILED), (files, _FILES)):
+        _refuse_missing("column", columns, frame, path)
     n, d = file["X"].shape
-    table = read_table(file["obs"])
-    header = Cached(path, (n, d), file["X"].dtype, table, uns["failed"], uns["files"], _unpack(uns["embedkit"]))
-    for frame, columns in ((table, _TABLE), (header.failed, _FAILED), (header.files, _FILES)):
-        if missing := [name for name in columns if name not in frame]:
-            raise DamagedCache(f"{path} is damaged: it has no column '{missing[0]}'")
-    if not n == len(table) == len(header.files):
+    if not n == len(table) == len(files):
         raise DamagedCache(f"{path} is damaged: {n} vectors for {len(table)} rows")
-    if missing := [name for name in _PROVENANCE if name not in header.provenance]:
-        raise DamagedCache(f"{path} is damaged: it has no '{missing[0]}'")
-    return header
+    return Cached(path, (n, d), file["X"].dtype, table, failed, files, _provenance_of(file, path))
+
+
+def _provenance_of(file: "h5py.File", path: Path) -> dict[str, Any]:
+    from embedkit.cache.elements import read_dict
+
+    provenance = _unpack(read_dict(file["uns/embedkit"]))
+    _refuse_missing("entry", _PROVENANCE, provenance, path)
+    return provenance
+
+
+def _refuse_missing(what: str, wanted: Iterable[str], there: Container[str], path: Path) -> None:
+    if missing := [name for name in wanted if name not in there]:
+        raise DamagedCache(f"{path} is damaged: it has no {what} '{missing[0]}'")
 
 
 def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
     """Read a cache file, vectors as float32 of shape (n, d).
+
+    The table of a whole file, which takes longer than the vectors, is read when it is first asked for: from this file,
+    which is held open until then, whatever has its name by that time.
 
     All vectors of a file can't be written to; in single precision they are a map of it, which takes memory as they are
     looked at. Some rows are a copy.
@@ -112,14 +127,30 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
         raise NotCached(f"there is no cache file {path}")
     if rows is not None:
         return _read_rows(path, rows)
-    with open_parts(path) as (file, plain), reading(path):
-        header, X = header_of(file, path), file["X"]
+    from embedkit.cache.elements import read_table, shape_of_table
+
+    with open_parts(path, known=True) as (file, plain), reading(path):
+        X = file["X"]
+        n, d = X.shape
+        rows_of_table, columns = shape_of_table(file["obs"])
+        _refuse_missing("column", _TABLE, columns, path)
+        if rows_of_table != n:
+            raise DamagedCache(f"{path} is damaged: {n} vectors for {rows_of_table} rows")
+        provenance, failed = _provenance_of(file, path), read_table(file["uns/failed"])
         if X.dtype == np.dtype("<f4") and X.size:
-            values = map_vectors(plain, X.id.get_offset(), header.shape)
+            values = map_vectors(plain, X.id.get_offset(), (n, d))
         else:
-            values = _vectors(file, plain, 0, header.shape[0], np.float32)
+            values = _vectors(file, plain, 0, n, np.float32)
             values.flags.writeable = False
-    return EmbeddingSet(values, header.table, header.provenance, header.failed)
+        table = Later(n, partial(_table_of, reopener(plain, path), path))
+    return EmbeddingSet(values, table, provenance, failed)
+
+
+def _table_of(opened: "Callable[[], AbstractContextManager[h5py.File]]", path: Path) -> "pd.DataFrame":
+    from embedkit.cache.elements import read_table
+
+    with opened() as file, reading(path):
+        return read_table(file["obs"])
 
 
 def vectors(path: Path, rows: Selection | None = None) -> np.ndarray:
@@ -142,13 +173,13 @@ def vectors(path: Path, rows: Selection | None = None) -> np.ndarray:
 
 
 def _read_rows(path: Path, rows: Selection) -> EmbeddingSet:
-    from embedkit.cache.elements import read_dict, read_table
+    from embedkit.cache.elements import read_table
 
     with open_parts(path, known=True) as (file, plain), reading(path):
         wanted, back = np.unique(positions(rows, file["X"].shape[0]), return_inverse=True)
         X = _vectors_at(file, plain, path, wanted).astype(np.float32, copy=False)
         table = read_table(file["obs"], wanted)
-        provenance, failed = _unpack(read_dict(file["uns/embedkit"])), read_table(file["uns/failed"])
+        provenance, failed = _provenance_of(file, path), read_table(file["uns/failed"])
     if (back == np.arange(len(back))).all():
         return EmbeddingSet(X, table, provenance, failed)
     return EmbeddingSet(X[back], table.loc[back].reset_index(drop=True), provenance, failed)

@@ -8,15 +8,17 @@ the first is checked by `verify_seal`.
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import SEEK_END, BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedkit.cache.checked import note_checked, was_checked
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
+from embedkit.cache.held import Held
 from embedkit.cache.key import FORMAT_VERSION
 from embedkit.cache.whole import TEMPORARY, whole_file
 
@@ -228,8 +230,6 @@ def open_parts(
     Args:
         known: whether a file that was checked before, and has not changed since, is not checked again.
     """
-    import h5py
-
     with _opened(path) as plain:
         if verified:
             _verify(plain, path)
@@ -238,12 +238,37 @@ def open_parts(
             _check(plain, path)
             if known:
                 note_checked(path, plain, seal.outside)
-        with reading(path):
-            file = h5py.File(plain, "r")
-        with file:
-            with reading(path):
-                _refuse_strange(file, seal, path)
+        with _structure(plain, seal, path) as file:
             yield file, plain
+
+
+def reopener(plain: BufferedReader, path: Path) -> "Callable[[], AbstractContextManager[h5py.File]]":
+    """Return what opens the file of `open_parts` once more, after `check_sealed`, whatever has its name by then.
+
+    It raises DamagedCache as `check_sealed` does, and where the file itself was overwritten meanwhile.
+    """
+    return partial(_reopened, Held(plain), _seal_of(plain, path), path)
+
+
+@contextmanager
+def _reopened(held: Held, seal: Seal, path: Path) -> "Iterator[h5py.File]":
+    with held.reader() as plain:
+        if _check(plain, path) != seal:
+            raise _damaged(path, "it was overwritten after it was opened")
+        with _structure(plain, seal, path) as file:
+            yield file
+
+
+@contextmanager
+def _structure(plain: BufferedReader, seal: Seal, path: Path) -> "Iterator[h5py.File]":
+    import h5py
+
+    with reading(path):
+        file = h5py.File(plain, "r")
+    with file:
+        with reading(path):
+            _refuse_strange(file, seal, path)
+        yield file
 
 
 def _refuse_strange(file: "h5py.File", seal: Seal, path: Path) -> None:

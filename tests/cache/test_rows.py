@@ -11,6 +11,7 @@ from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, NotCached, Store, read, remove, vectors
 from embedkit.cache.checked import checked_note
 from embedkit.cache.sealed import read_seal
+from embedkit.cache.vectors import widen
 
 N, D = 40_000, 16
 
@@ -110,3 +111,26 @@ def test_what_was_checked_is_checked_again_when_the_file_has_changed(path: Path,
         vectors(copy)
     remove(copy, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("numbers", ["finite", "all"])
+def test_every_half_is_widened_exactly(numbers: str) -> None:
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)] if numbers == "finite" else halves
+    wide = np.empty(halves.shape, np.float32)
+    widen(halves, wide)
+    np.testing.assert_array_equal(wide.view(np.uint32), halves.astype(np.float32).view(np.uint32))
+    widen(halves[:0], wide[:0])
+
+
+def test_a_half_is_widened_exactly_where_subnormal_numbers_are_flushed() -> None:
+    torch = pytest.importorskip("torch")
+    halves = np.arange(1, 1 << 10, dtype=np.uint16).view(np.float16)
+    wide, right = np.empty(halves.shape, np.float32), np.arange(1, 1 << 10) / np.float32(1 << 24)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor can't be told to")
+    try:
+        widen(halves, wide)
+    finally:
+        torch.set_flush_denormal(False)
+    np.testing.assert_array_equal(wide, right.astype(np.float32))
