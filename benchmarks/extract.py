@@ -28,6 +28,7 @@ from embedkit.cache import read
 from embedkit.datasets import open_dataset
 from embedkit.demo import write_phantoms
 from embedkit.encoders import Occasion, engines
+from embedkit.encoders.engines.running import rate_of
 from embedkit.extraction import extract
 from embedkit.extraction.decode import Way, decode_rows
 
@@ -92,12 +93,7 @@ def plain_script(addresses: list[str], card: Any, path: Path) -> tuple[float, np
 def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
     """Return images/s of the encoder on pixels that are in memory already."""
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, *encoder.shape), dtype=np.uint8)
-    with encoder.threads() as pool:
-        list(pool.map(encoder.encode, [batch] * encoder.streams))
-        done, begun = 0, time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            done += sum(map(len, pool.map(encoder.encode, [batch] * encoder.streams)))
-        return done / (time.perf_counter() - begun)
+    return rate_of(encoder.encode, encoder.threads, encoder.streams, batch, seconds)
 
 
 def decoding_alone(addresses: list[str], way: Way) -> float:

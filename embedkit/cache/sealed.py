@@ -263,45 +263,18 @@ def _reopened(held: Held, seal: Seal, path: Path) -> "Iterator[h5py.File]":
 def _structure(plain: BufferedReader, seal: Seal, path: Path) -> "Iterator[h5py.File]":
     import h5py
 
+    from embedkit.cache.strange import strange
+
     with reading(path):
         file = h5py.File(plain, "r")
     with file:
         with reading(path):
-            _refuse_strange(file, seal, path)
+            if what := strange(file, seal.size):
+                raise _damaged(path, what)
+            bulk = file[BULK].id
+            if seal.bulk_size and (bulk.get_offset(), bulk.get_storage_size()) != (seal.bulk_at, seal.bulk_size):
+                raise _damaged(path, f"'{BULK}' is not where its seal says")
         yield file
-
-
-def _refuse_strange(file: "h5py.File", seal: Seal, path: Path) -> None:
-    """Refuse what embedkit never writes: links, and datasets that lie in other files, are compressed or are no bytes.
-
-    A sealed file of a stranger could read another file by them, never end, or grow a thousandfold in memory.
-    """
-    import h5py
-
-    waiting, seen = [file["/"]], set()
-    while waiting:
-        group = waiting.pop()
-        for name in group:
-            where = f"'{group.name.rstrip('/')}/{name}'"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _damaged(path, f"{where} is a link to elsewhere, which embedkit doesn't write")
-            item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in seen:
-                raise _damaged(path, f"{where} has two names, which embedkit doesn't write")
-            seen.add(address)
-            if isinstance(item, h5py.Group):
-                waiting.append(item)
-            elif not isinstance(item, h5py.Dataset) or not _plain(item, seal.size):
-                raise _damaged(path, f"{where} is not stored as embedkit stores it")
-    bulk = file[BULK].id
-    if seal.bulk_size and (bulk.get_offset(), bulk.get_storage_size()) != (seal.bulk_at, seal.bulk_size):
-        raise _damaged(path, f"'{BULK}' is not where its seal says")
-
-
-def _plain(item: "h5py.Dataset", size: int) -> bool:
-    elsewhere = item.external or item.is_virtual or item.chunks
-    return not elsewhere and item.size * item.dtype.itemsize <= item.id.get_storage_size() <= size
 
 
 def verify_seal(path: Path) -> None:

@@ -9,6 +9,7 @@ compared. An `AlignedPair` takes the vectors of an image encoder into the space 
 caches anything here, and torch is imported only to build and run a model.
 """
 
+from embedkit.encoders.batch import best_batch
 from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import default_device, default_precision
@@ -45,6 +46,7 @@ __all__ = [
     "TextTower",
     "Weights",
     "WeightsNotFound",
+    "best_batch",
     "catalog",
     "check",
     "configuration",

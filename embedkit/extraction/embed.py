@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedkit.cache import Store
 from embedkit.cache.shards import Rows
-from embedkit.encoders import Encoder, Occasion, OutOfMemory
+from embedkit.encoders import Encoder, Occasion, OutOfMemory, best_batch
 from embedkit.extraction.job import Job
 
 SHARD_ROWS = 256
@@ -34,7 +34,8 @@ class Embedder:
 
     Attributes:
         job: makes the encoder when the first batch is full. store: takes the shards. batch: images in a batch.
-        images: how many are to come in all, at most. note: told when the batch had to be halved, and of the engine.
+        images: how many are to come in all, at most. grows: whether larger batches are tried where they may be faster.
+        note: told when the batch had to be halved, and of the engine.
         shards: what was committed. not_finite: digests of images whose vector has NaN or infinite values.
         seconds: spent in the encoder, summed over its threads.
     """
@@ -44,6 +45,7 @@ class Embedder:
     batch: int
     images: int
     note: Callable[[str], None]
+    grows: bool = False
     encoder: Encoder | None = None
     waiting: list[Image] = field(default_factory=list)
     flying: deque[tuple[list[Image], Future[Encoded]]] = field(default_factory=deque)
@@ -56,17 +58,28 @@ class Embedder:
     def add(self, digest: str, pixels: NDArray[np.uint8]) -> None:
         """Take an image of shape (size, size, 3) uint8; encode when a batch is full."""
         self.waiting.append((digest, pixels))
+        if self._threads is None and len(self.waiting) >= self.batch:
+            self._begin()
         while len(self.waiting) >= self.batch:
             self._launch()
 
+    def _begin(self) -> None:
+        """Make the encoder, and find its size of batch."""
+        begun = time.perf_counter()
+        occasion = Occasion(self._filled(self.waiting[: self.batch]), self.images, self.note)
+        self.encoder = self.job.load(occasion)
+        device = self.job.device()
+        if self.grows and device != "cpu":
+            self.batch = best_batch(self.encoder, self.job.configuration["encoder"], device, occasion)
+        self._threads = self.encoder.threads()
+        self.seconds += time.perf_counter() - begun
+
     def _launch(self) -> None:
         """Hand the next batch to a thread; where each has one to do and one to go on with, wait for the oldest."""
-        images = self.waiting[: self.batch]
         if self._threads is None:
-            begun = time.perf_counter()
-            self.encoder = self.job.load(Occasion(self._filled(images), self.images, self.note))
-            self._threads = self.encoder.threads()
-            self.seconds += time.perf_counter() - begun
+            self._begin()
+        assert self._threads is not None
+        images = self.waiting[: self.batch]
         del self.waiting[: self.batch]
         self.flying.append((images, self._threads.submit(self._encode, self._filled(images))))
         assert self.encoder is not None

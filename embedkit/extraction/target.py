@@ -89,7 +89,7 @@ class Target:
     def begin(self, asked: int | None) -> None:
         """Make ready to take images; ``asked`` is the size of a batch, by default that of the device."""
         size = batch_for(self.job, asked)
-        self.embedder = Embedder(self.job, self.store, size, len(self.pending), self.progress.note)
+        self.embedder = Embedder(self.job, self.store, size, len(self.pending), self.progress.note, grows=asked is None)
 
     def take(self, stretch: Decoded, pixels: np.ndarray) -> None:
         """Embed a stretch of decoded images, pixels as this encoder wants them, and note those that failed."""

@@ -94,6 +94,7 @@ class Worker:
         self, jobs: Sequence[Job], stores: Sequence[Store], images: int, workers: int, batch: int | None
     ) -> None:
         self._notes: list[str] = []
+        # Batches don't grow here by what one worker measured: another one must give the same bits.
         self._embedders = [
             Embedder(job, store, batch_for(job, batch), images, self._notes.append)
             for job, store in zip(jobs, stores, strict=True)

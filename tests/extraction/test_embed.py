@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from embedkit.cache import Store, read
 from embedkit.datasets import open_dataset
 from embedkit.encoders import OutOfMemory, engines
-from embedkit.extraction import Interrupted, Silent, extract, prepare
+from embedkit.extraction import Interrupted, Silent, embed, extract, prepare
 from embedkit.extraction.embed import Embedder
 from tests.extraction.fake import FakeEncoder, job, write_images
 
@@ -109,8 +109,6 @@ def test_stopping_keeps_what_is_encoded_or_being_encoded(embedder: Callable[[Fak
 
 
 def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     occasions = []
 
     def load(occasion):
@@ -127,6 +125,24 @@ def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
     assert (occasion.images, occasion.sample.shape, occasion.note) == (500, (8, 4, 4, 3), print)
     assert (occasion.sample[0] == IMAGES[0]).all()
     assert not occasion.sample[1:].any()
+
+
+@pytest.mark.parametrize(("grows", "device", "sizes"), [(True, "gpu", {32}), (False, "gpu", {8}), (True, "cpu", {8})])
+def test_batches_grow_on_a_gpu_and_give_the_same_vectors(
+    grows: bool, device: str, sizes: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "best_batch", lambda *_: 32)
+    encoder = FakeEncoder()
+    made = replace(job(encoder), device=lambda: device)
+    grown = Embedder(made, made.store(tmp_path, "set"), 8, len(IMAGES), lambda _: None, grows)
+    for number, image in enumerate(IMAGES):
+        grown.add(digest(number), image)
+    grown.finish()
+    grown.stop()
+    digests, X = vectors_of(grown)
+    assert digests == list(map(digest, range(90)))
+    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES))
+    assert set(encoder.batches) == sizes
 
 
 class _Impatient(Silent):

@@ -1,6 +1,5 @@
 """The engine that is fastest for an encoder on this machine: tried once, on images of the set, and remembered."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from embedkit.encoders import engines
 from embedkit.encoders.engines.memory import Trial, circumstances, memory_file, recall, remember
-from embedkit.encoders.engines.running import Running
+from embedkit.encoders.engines.running import Running, rate_of
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.images.errors import reason_of
@@ -127,14 +126,7 @@ class Contest:
 
 
 def _rate(running: Running, sample: NDArray[np.uint8]) -> float:
-    with running.threads() as pool:
-        batches = [sample] * running.streams
-        # The first pass compiles, lays out weights, allocates.
-        list(pool.map(running.run, batches))
-        done, begun = 0, time.perf_counter()
-        while not done or time.perf_counter() - begun < _SECONDS:
-            done += sum(len(vectors) for vectors in pool.map(running.run, batches))
-        return done / (time.perf_counter() - begun)
+    return rate_of(running.run, running.threads, running.streams, sample, _SECONDS)
 
 
 def _difference(X: NDArray[np.float32], Y: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""What was measured of engines on this machine, remembered in one small file of the user's."""
+"""What was measured of engines and sizes of batch on this machine, remembered in one small file of the user's."""
 
 import json
 import math
@@ -65,9 +65,26 @@ def recall(where: Mapping[str, Any]) -> dict[str, Trial]:
 
 def remember(where: Mapping[str, Any], trials: Mapping[str, Trial]) -> None:
     """Write the trials down. A home that can't be written to forgets, which costs the time to measure again."""
-    file = memory_file()
-    known = _read()
-    known[_digest(where)] = {**where, "trials": {name: asdict(trial) for name, trial in trials.items()}}
+    _write(where, "trials", {name: asdict(trial) for name, trial in trials.items()})
+
+
+def recall_batches(where: Mapping[str, Any]) -> dict[int, float]:
+    """Return images/s of each size of batch that was tried in these circumstances; none as `recall`."""
+    try:
+        rates = {int(size): float(rate) for size, rate in _read()[_digest(where)]["batches"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}
+    return rates if all(size > 0 and 0 < rate < math.inf for size, rate in rates.items()) else {}
+
+
+def remember_batches(where: Mapping[str, Any], rates: Mapping[int, float]) -> None:
+    """Write images/s of each size of batch down, as `remember` does."""
+    _write(where, "batches", {str(size): rate for size, rate in rates.items()})
+
+
+def _write(where: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> None:
+    file, known = memory_file(), _read()
+    known[_digest(where)] = {**where, name: found}
     with suppress(OSError), whole_file(file) as temporary:
         temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
 

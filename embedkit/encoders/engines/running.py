@@ -1,5 +1,6 @@
-"""Running: a model that an engine has made ready."""
+"""Running: a model that an engine has made ready; and how fast one is."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,3 +29,21 @@ class Running:
     def threads(self) -> ThreadPoolExecutor:
         """Return as many threads as there are streams."""
         return ThreadPoolExecutor(self.streams, thread_name_prefix="encoder", initializer=self.begin)
+
+
+def rate_of(
+    run: Run,
+    threads: Callable[[], ThreadPoolExecutor],
+    streams: int,
+    batch: NDArray[np.uint8],
+    seconds: float,
+) -> float:
+    """Return images/s over at least some seconds, with as many batches in flight as there are streams."""
+    with threads() as pool:
+        batches = [batch] * streams
+        # The first pass compiles, lays out weights, allocates.
+        list(pool.map(run, batches))
+        done, begun = 0, time.perf_counter()
+        while not done or time.perf_counter() - begun < seconds:
+            done += sum(len(vectors) for vectors in pool.map(run, batches))
+        return done / (time.perf_counter() - begun)
