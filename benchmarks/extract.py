@@ -2,12 +2,14 @@
 
     python benchmarks/extract.py --model resnet50-v1 --data chest-xray --n 2000
     python benchmarks/extract.py --model timm:vit_base_patch16_224 --random --data chest-xray --n 1000
+    python benchmarks/extract.py --model resnet50-v1 --data chest-xray --thingsvision PEER/bin/python
 
 All in one run on the same images; the ratios count, not the figures. The plain script is timm, PIL and a DataLoader in
 fp32. Decoder and encoder share the processor's cores, so nothing is faster than the sum of what both cost: the limit.
 """
 
 import argparse
+import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -112,6 +114,15 @@ def random_weights(spec: str, folder: Path) -> Path:
     return folder / "random.safetensors"
 
 
+def peer(name: str, python: str, model: str, addresses: list[str]) -> float:
+    """Return images/s of another tool, run by its own Python."""
+    script = Path(__file__).with_name("peers.py")
+    given = "\n".join(addresses)
+    done = subprocess.run([python, script, name, model], input=given, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+PEERS = {"timm": "thingsvision", "open_clip": "clip-retrieval"}
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", default="efficientnet-lite0")
 parser.add_argument("--data", help="a set; by default phantoms, made now")
@@ -122,6 +133,8 @@ parser.add_argument("--plain-n", type=int, default=96, help="images of the plain
 parser.add_argument("--engine", default="auto")
 parser.add_argument("--alone", default="torch,openvino", help="engines whose forward pass is timed alone")
 parser.add_argument("--seconds", type=float, default=5.0, help="for each of these")
+for tool in PEERS.values():
+    parser.add_argument(f"--{tool}", metavar="PYTHON", help=f"that of an environment with {tool}, to run it too")
 arguments = parser.parse_args()
 
 with tempfile.TemporaryDirectory() as name:
@@ -146,6 +159,10 @@ with tempfile.TemporaryDirectory() as name:
     print(f"{arguments.model} in {precision} on {device}, {len(dataset)} images of {dataset.name}")
     print(f"embedkit            {kit:8.1f} images/s by {report.engine} ({with_start:.1f} with its start)")
     print(f"plain script        {plain:8.1f} images/s   embedkit / plain {kit / plain:.2f}")
+    tool = PEERS.get(card.backend, "")
+    if python := getattr(arguments, tool.replace("-", "_"), None):
+        other = peer(tool, python, card.architecture, dataset.addresses()[: arguments.plain_n])
+        print(f"{tool:19} {other:8.1f} images/s   embedkit / {tool} {kit / other:.2f} (random weights)")
     print(f"decoding alone      {1 / decoding:8.1f} images/s and core")
     cores = torch.get_num_threads()
     for engine in dict.fromkeys([report.engine, *arguments.alone.split(",")]):

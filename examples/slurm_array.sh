@@ -15,8 +15,12 @@
 #SBATCH --time=04:00:00
 set -euo pipefail
 
+: "${MODEL:?export it first, for instance MODEL=vit-ti16}"
+: "${DATA:?export it first, for instance DATA=folder:/shared/scans}"
+: "${PRECISION:?export it first, bf16 or fp32}"
 what=(--model "$MODEL" --data "$DATA" --precision "$PRECISION")
 if [[ ${1:-} == merge ]]; then
     exec embedkit cache merge "${what[@]}"
 fi
+: "${SLURM_ARRAY_TASK_ID:?this is a job array: submit it with sbatch}"
 exec embedkit extract "${what[@]}" --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --workers "${SLURM_CPUS_PER_TASK:-1}"

@@ -37,12 +37,14 @@ def _chosen(files: list[str] | None, cache: Path | None) -> list[Path]:
 
 def _described(path: Path) -> dict[str, Any]:
     from embedkit.cache import CacheError, read_header
+    from embedkit.images import DECODERS
 
     try:
         header = read_header(path)
     except CacheError as error:
         return {"path": str(path), "state": str(error)}
     configuration = header.provenance["configuration"]
+    policy = configuration.get("decoder")
     return {
         "path": str(path),
         "state": "complete",
@@ -53,6 +55,8 @@ def _described(path: Path) -> dict[str, Any]:
         "d": header.shape[1],
         "dtype": str(header.dtype),
         "precision": configuration["encoder"]["precision"],
+        # Embedded texts have none, and a policy of another version has no name any more.
+        "decoder": next((name for name, known in DECODERS.items() if known == policy), "other" if policy else "none"),
         "failed": header.failed.to_dict("records"),
         "megabytes": round(path.stat().st_size / 1e6, 1),
         "columns": list(header.table.columns),
@@ -69,7 +73,7 @@ def ls(cache: options.Cache = None, as_json: options.Json = False) -> None:
     if as_json:
         print_json({"results": found})
         return
-    columns = ("data", "encoder", "n", "d", "precision", "megabytes", "path")
+    columns = ("data", "encoder", "n", "d", "precision", "decoder", "megabytes", "path")
     rows = [[item.get(column, "?") for column in columns] + [len(item.get("failed", []))] for item in found]
     if rows:
         print_table([*columns, "failed"], rows)

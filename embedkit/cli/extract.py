@@ -47,7 +47,7 @@ def extract(
         done = extract_all_named(name, jobs, folder, progress=Steps(), **run)
         reports += done
         for report in done if not as_json else []:
-            print_report(report)
+            print_report(report, part=shard)
     end_of(reports, as_json, allow_failed)
 
 
@@ -85,8 +85,8 @@ def _cluster(name: str | None, shard: str | None, address: str | None, workers: 
     return RayCluster(address, workers, gpus)
 
 
-def print_report(report: Any, idle: str = "nothing to do") -> None:
-    """Print what a run did, and what failed; ``idle`` is said where it embedded nothing."""
+def print_report(report: Any, idle: str = "nothing to do", part: str | None = None) -> None:
+    """Print what a run did, and what failed; ``idle`` is said where it embedded nothing, ``part`` of what --shard."""
     what = f"{report.data} x {report.model}"
     if report.embedded:
         rate = report.embedded / report.seconds
@@ -94,7 +94,9 @@ def print_report(report: Any, idle: str = "nothing to do") -> None:
         counts = f"{report.embedded} embedded ({how}), {report.reused} had their embedding"
     else:
         counts = f"{idle}, all {report.reused} had their embedding"
-    say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {report.path}")
+    # The file itself comes of the merge.
+    where = f"part {part} of {report.path}: when all are done, embedkit cache merge" if part else report.path
+    say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {where}")
     if report.ledger:
         print_failed(report.ledger, f"embedkit cache info {report.data}/{report.model}")
 

@@ -85,6 +85,24 @@ class Encoder:
         return int(shape[1])
 
 
+def check_engine_for(card: EncoderCard, weights: Weights, engine: str, precision: str, device: str) -> None:
+    """Raise EmbedkitError unless an engine other than ``auto`` can compute an encoder here; nothing is loaded."""
+    if _is_graph(card, weights):
+        _refuse_graph(weights, engine)
+    elif missing := engines.lacks(engine, precision, device):
+        raise EmbedkitError(f"the engine {engine} lacks {missing}")
+
+
+def _is_graph(card: EncoderCard, weights: Weights) -> bool:
+    # A file named NAME.onnx stands in for a model of the catalog, with the preprocessing of its row.
+    return card.backend == "onnx" or weights.path.suffix == ".onnx"
+
+
+def _refuse_graph(weights: Weights, engine: str) -> None:
+    if engine not in (engines.AUTO, "onnx"):
+        raise EmbedkitError(f"{weights.path} is an ONNX graph, which only the engine onnx runs, not {engine}")
+
+
 def load_encoder(
     card: EncoderCard,
     weights: Weights,
@@ -111,12 +129,10 @@ def load_encoder(
     if precision not in PRECISIONS:
         raise EmbedkitError(f"unknown precision '{precision}': use {' or '.join(PRECISIONS)}")
     engines.check_engine(engine)
-    # A file named NAME.onnx stands in for a model of the catalog, with the preprocessing of its row.
-    if card.backend == "onnx" or weights.path.suffix == ".onnx":
+    if _is_graph(card, weights):
         from embedkit.encoders.backends import onnx
 
-        if engine not in (engines.AUTO, "onnx"):
-            raise EmbedkitError(f"{weights.path} is an ONNX graph, which only the engine onnx runs, not {engine}")
+        _refuse_graph(weights, engine)
         return Encoder(card, engines.Running(onnx.runner(card, weights.path, precision, device)), "onnx")
     from embedkit.encoders.engines.eager import check_device
 

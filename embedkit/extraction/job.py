@@ -144,9 +144,13 @@ def prepare(
         places: dict[str, Any] = {"weights": weights, "weights_folder": weights_folder, "fetch": fetch}
         return _derived(card, precision, decoder, {**places, "device": device, "engine": engine})
     found = encoders.find_weights(card, weights, weights_folder, fetch)
+    chosen = precision or encoders.default_precision(card)
+    # Asked for by name, it is checked also where nothing is left to do. Whether there is a GPU isn't known before torch
+    # is imported, and what compile lacks depends on it.
+    if engine and engine not in (engines.AUTO, *([] if device else ["compile"])):
+        encoders.check_engine_for(card, found, engine, chosen, device or "cpu")
     # A worker of a cluster may run in another folder.
     found = replace(found, path=found.path.absolute())
-    chosen = precision or encoders.default_precision(card)
 
     def where() -> str:
         return device or encoders.default_device()

@@ -21,7 +21,10 @@ def cached(embedkit: Run, tiny_model: str, images: Path) -> Path:
 def test_ls_and_info(embedkit: Run, cached: Path) -> None:
     [item] = embedkit("cache", "ls", "--json").results
     assert (item["n"], item["d"], item["path"], len(item["failed"])) == (32, 8, str(cached), 1)
-    assert str(cached) in embedkit("cache", "ls").out
+    listed = embedkit("cache", "ls").out
+    assert str(cached) in listed
+    assert "decoder" in listed
+    assert item["decoder"] == "full"
     info = embedkit("cache", "info", cached).out
     assert "broken.png" in info
     assert "preprocessing" in info

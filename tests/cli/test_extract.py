@@ -83,7 +83,9 @@ def test_the_slurm_example_makes_the_file_of_one_run(embedkit: Run, tiny_model: 
         environment = {**os.environ, **given, "SLURM_ARRAY_TASK_ID": str(task)}
         return subprocess.run([script, *words], env=environment, capture_output=True, text=True, check=False)
 
-    assert "16 images, 16 embedded" in run(2).stdout
+    second = run(2).stdout
+    assert "16 images, 16 embedded" in second
+    assert "-> part 2/2 of " in second
     early = run(1, "merge")
     assert (early.returncode, early.stdout) == (2, "")
     assert "--shard that is missing" in early.stderr
@@ -212,3 +214,24 @@ def test_an_engine_that_cannot_be_is_refused(
     done = embedkit(*words[:-1], "bf16", "-m", "timm:test_vit", "--weights", tiny_checkpoint)
     assert done.status == 2
     assert "the engine onnx lacks bf16" in done.err
+
+
+@pytest.mark.parametrize("name", ["MODEL", "DATA", "PRECISION"])
+def test_the_slurm_example_says_what_it_lacks(name: str) -> None:
+    script = Path(__file__).resolve().parents[2] / "examples" / "slurm_array.sh"
+    given = {"MODEL": "m", "DATA": "d", "PRECISION": "fp32", "PATH": os.environ["PATH"]}
+    del given[name]
+    done = subprocess.run([script], env=given, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"{name}: export it first" in done.stderr
+
+
+def test_an_engine_that_can_not_run_it_is_refused_where_nothing_is_left_to_do(
+    embedkit: Run, tiny_model: str, images: Path
+) -> None:
+    words = ("extract", "--model", tiny_model, "--data", f"folder:{images}", "--allow-failed", "1")
+    assert embedkit(*words).status == 0
+    assert embedkit(*words, "--engine", "onnx").status == 0
+    refused = embedkit(*words, "--engine", "openvino")
+    assert refused.status == 2
+    assert "which only the engine onnx runs" in refused.err
