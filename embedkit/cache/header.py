@@ -129,13 +129,14 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
         return _read_rows(path, rows)
     from embedkit.cache.elements import read_table, shape_of_table
 
-    with open_parts(path, known=True) as (file, plain), reading(path):
+    with open_parts(path) as (file, plain), reading(path):
         X = file["X"]
         n, d = X.shape
-        rows_of_table, columns = shape_of_table(file["obs"])
-        _refuse_missing("column", _TABLE, columns, path)
-        if rows_of_table != n:
-            raise DamagedCache(f"{path} is damaged: {n} vectors for {rows_of_table} rows")
+        for name, wanted in (("obs", _TABLE), ("uns/files", _FILES)):
+            length, columns = shape_of_table(file[name])
+            _refuse_missing("column", wanted, columns, path)
+            if length != n:
+                raise DamagedCache(f"{path} is damaged: {n} vectors for {length} rows")
         provenance, failed = _provenance_of(file, path), read_table(file["uns/failed"])
         if X.dtype == np.dtype("<f4") and X.size:
             values = map_vectors(plain, X.id.get_offset(), (n, d))

@@ -61,20 +61,36 @@ def test_a_file_that_is_overwritten_in_its_place_is_refused(committed: Store) ->
         assert found.table is None
 
 
-def test_damage_of_a_file_that_was_checked_before_is_found_when_its_table_is_asked_for(committed: Store) -> None:
-    read(committed.path)
+def test_damage_that_came_before_is_found_at_once_and_what_comes_later_when_the_table_is_asked_for(
+    committed: Store,
+) -> None:
+    found = read(committed.path)
     content = bytearray(committed.path.read_bytes())
     content[content.index(digest_of(11).encode())] ^= 1
-    stamp = committed.path.stat()
+    with committed.path.open("r+b") as file:
+        file.write(content)
+    with pytest.raises(DamagedCache, match="checksum of its seal"):
+        assert found.table is None
+    with pytest.raises(DamagedCache, match="checksum of its seal"):
+        read(committed.path)
+
+
+def test_a_note_that_the_file_was_checked_is_not_trusted_for_all_of_it(committed: Store) -> None:
+    read(committed.path, rows=[0])
+    note, before = checked_note(committed.path), _times(committed.path)
+    content = bytearray(committed.path.read_bytes())
+    content[content.index(digest_of(11).encode())] ^= 1
     with committed.path.open("r+b") as file:
         file.write(content)
     # As if a disk had flipped the bit, of which no time stamp tells.
-    note = checked_note(committed.path)
-    note.write_text(note.read_text().replace(str(stamp.st_mtime_ns), str(committed.path.stat().st_mtime_ns)))
-    note.write_text(note.read_text().replace(str(stamp.st_ctime_ns), str(committed.path.stat().st_ctime_ns)))
-    found = read(committed.path)
+    for old, new in zip(before, _times(committed.path), strict=True):
+        note.write_text(note.read_text().replace(str(old), str(new)))
     with pytest.raises(DamagedCache, match="checksum of its seal"):
-        assert found.table is None
+        read(committed.path)
+
+
+def _times(path: Path) -> tuple[int, int]:
+    return path.stat().st_mtime_ns, path.stat().st_ctime_ns
 
 
 @pytest.mark.parametrize(

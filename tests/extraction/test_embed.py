@@ -71,17 +71,22 @@ def digest(number: int) -> str:
     return f"{number:032x}"
 
 
+def embed_all(embedder: Embedder) -> None:
+    """Embed all images; their vectors are those of the encoder, in their order."""
+    for number, image in enumerate(IMAGES):
+        embedder.add(digest(number), image)
+    embedder.finish()
+    embedder.stop()
+    digests, X = vectors_of(embedder)
+    assert digests == list(map(digest, range(90)))
+    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES))
+
+
 @pytest.mark.parametrize("most", [10**9, 4, 1])
 def test_vectors_come_in_the_order_of_the_images(embedder: Callable[[FakeEncoder], Embedder], most: int) -> None:
     encoder = Beside(most=most)
     made = embedder(encoder)
-    for number, image in enumerate(IMAGES):
-        made.add(digest(number), image)
-    made.finish()
-    made.stop()
-    digests, X = vectors_of(made)
-    assert digests == list(map(digest, range(90)))
-    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES))
+    embed_all(made)
     assert max(encoder.seen) == 3
     assert made.batch == min(8, most)
     assert made.seconds > 0
@@ -135,13 +140,7 @@ def test_batches_grow_on_a_gpu_and_give_the_same_vectors(
     encoder = FakeEncoder()
     made = replace(job(encoder), device=lambda: device)
     grown = Embedder(made, made.store(tmp_path, "set"), 8, len(IMAGES), lambda _: None, grows)
-    for number, image in enumerate(IMAGES):
-        grown.add(digest(number), image)
-    grown.finish()
-    grown.stop()
-    digests, X = vectors_of(grown)
-    assert digests == list(map(digest, range(90)))
-    np.testing.assert_array_equal(X, FakeEncoder().encode(IMAGES))
+    embed_all(grown)
     assert set(encoder.batches) == sizes
 
 

@@ -46,6 +46,20 @@ class Solved:
     iterations: np.ndarray
 
 
+@dataclass(frozen=True)
+class Known:
+    """Solutions at one C, (K, B, d + 1), and the objectives there, (B,)."""
+
+    C: float
+    W: np.ndarray
+    value: np.ndarray
+
+    def value_at(self, C: np.ndarray) -> np.ndarray:
+        """Return the objectives of the same solutions at other C, (P,), P a multiple of B."""
+        fixed = penalty(self.W)
+        return np.asarray(C / self.C * np.resize(self.value - fixed, len(C)) + np.resize(fixed, len(C)))
+
+
 def solve_path(
     objective: Objective,
     hessian: Hessian,
@@ -69,21 +83,19 @@ def solve_path(
     first = Problems(every, np.full(B, grid[0]))
     wrong, rotated = objective.at(start, first).wrong, axes.basis is not None
     known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, patience=FEW)
-    solved: list[tuple[float, np.ndarray]] = []
-    last: _Last | None = None
+    solved: list[Known] = []
     while len(grid):
-        close = np.searchsorted(grid, solved[-1][0] * _NEAR * (1 + 1e-9)) if solved else 1
+        close = np.searchsorted(grid, solved[-1].C * _NEAR * (1 + 1e-9)) if solved else 1
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
         W = np.concatenate([_continued(solved, C) if solved else start for C in together], axis=1)
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
         wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
         before = hessian.multiply_adds
-        W, state = _better_start(objective, problems, W, last)
+        W, state = _better_start(objective, problems, W, solved)
         found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
-            last = _Last(C, found.W[:, own], found.value[own])
-            solved = [*solved[1 - _CURVE :], (C, found.W[:, own])]
+            solved = [*solved[1 - _CURVE :], Known(C, found.W[:, own], found.value[own])]
             if C in Cs:
                 yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
         if len(grid):
@@ -91,32 +103,18 @@ def solve_path(
             known = found.preconditioner.renewed(problems.at(own), [block[:, own] for block in found.wrong], spent)
 
 
-@dataclass(frozen=True)
-class _Last:
-    """Solutions at the C before, (K, B, d + 1), and the objectives there, (B,)."""
-
-    C: float
-    W: np.ndarray
-    value: np.ndarray
-
-    def value_at(self, C: np.ndarray) -> np.ndarray:
-        """Return the objectives of the same solutions at other C, (P,), P a multiple of B."""
-        fixed = penalty(self.W)
-        return np.asarray(C / self.C * np.resize(self.value - fixed, len(C)) + np.resize(fixed, len(C)))
-
-
 def _better_start(
-    objective: Objective, problems: Problems, W: np.ndarray, last: _Last | None
+    objective: Objective, problems: Problems, W: np.ndarray, solved: list[Known]
 ) -> tuple[np.ndarray, State]:
     """Return W (K, P, d + 1), or the last solution where it is better, and the state there.
 
     A curve leads far astray where a class can just be told apart from the others: its coefficients begin to grow.
     """
     state = objective.at(W, problems)
-    astray = np.zeros(W.shape[1], bool) if last is None else state.value > last.value_at(problems.C)
-    if last is None or not astray.any():
+    if not solved or not (astray := state.value > solved[-1].value_at(problems.C)).any():
         return W, state
-    W = np.where(astray[:, None], last.W[:, np.arange(W.shape[1]) % last.W.shape[1]], W)
+    last = solved[-1].W
+    W = np.where(astray[:, None], last[:, np.arange(W.shape[1]) % last.shape[1]], W)
     return W, objective.at(W, problems)
 
 
@@ -149,14 +147,14 @@ def _with_steps(Cs: np.ndarray, easy: float) -> np.ndarray:
     return np.unique(np.concatenate([below, *steps]))
 
 
-def _continued(solved: list[tuple[float, np.ndarray]], C: float) -> np.ndarray:
+def _continued(solved: list[Known], C: float) -> np.ndarray:
     """Return the polynomial in log C through the last solutions (Lagrange), as far back as C rose in small steps."""
-    values = np.array([value for value, _ in solved] + [C])
+    values = np.array([known.C for known in solved] + [C])
     jumps = np.flatnonzero(values[1:] > _SMOOTH * (1 + 1e-9) * values[:-1])
     first = min(jumps[-1] + 1 if len(jumps) else 0, len(solved) - 1)
     x = np.log(values[first:])
-    total = np.zeros_like(solved[0][1])
-    for one, (_, W) in enumerate(solved[first:]):
+    total = np.zeros_like(solved[0].W)
+    for one, known in enumerate(solved[first:]):
         others = [other for other in range(len(x) - 1) if other != one]
-        total += W * np.prod([(x[-1] - x[other]) / (x[one] - x[other]) for other in others])
+        total += known.W * np.prod([(x[-1] - x[other]) / (x[one] - x[other]) for other in others])
     return total

@@ -8,8 +8,10 @@ import pytest
 from embedkit.probing.solver import path
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.objective import Objective, Problems
-from embedkit.probing.solver.path import _continued, _with_steps
+from embedkit.probing.solver.path import Known, _better_start, _continued, _with_steps
 from tests.probing.solver.making import made
+
+NONE = np.empty(0)
 
 
 @pytest.mark.parametrize("Cs", [[1e5], [1e-6, 1e5], [1e-3], np.logspace(-6, 5, 45).tolist(), [2.0, 2.5]])
@@ -24,12 +26,12 @@ def test_every_c_is_near_the_one_before_and_the_first_is_easy(Cs: list[float]) -
 def test_a_cubic_in_the_logarithm_is_continued_exactly() -> None:
     values = [1.0, 2.0, 3.0, 5.0]
     curve = [np.array([[np.log(C) ** 3 - 2 * np.log(C)]]) for C in values]
-    at = _continued(list(zip(values, curve, strict=True)), 8.0)
+    at = _continued([Known(C, W, NONE) for C, W in zip(values, curve, strict=True)], 8.0)
     np.testing.assert_allclose(at, np.log(8) ** 3 - 2 * np.log(8), rtol=1e-10)
 
 
 def test_nothing_before_a_jump_is_continued() -> None:
-    solved = [(1e-3, np.array([[9.0]])), (1.0, np.array([[1.0]])), (2.0, np.array([[2.0]]))]
+    solved = [Known(C, np.array([[W]]), NONE) for C, W in ((1e-3, 9.0), (1.0, 1.0), (2.0, 2.0))]
     np.testing.assert_allclose(_continued(solved, 4.0), 3.0)
     np.testing.assert_allclose(_continued(solved, 100.0), 2.0)
 
@@ -66,3 +68,20 @@ def test_a_part_in_which_a_class_is_hardly_seen_is_no_start() -> None:
             path._of_some_rows(at.objective, Hessian(at.hessian.features, at.loss, weights, at.blocks), *args) is None
         )
         assert path._of_some_rows(at.objective, at.hessian, *args) is not None
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_start_that_leads_astray_is_left_for_the_last_solution(classes: int) -> None:
+    with made(classes) as at:
+        first, then = Problems(np.arange(2), np.full(2, 0.1)), Problems(np.arange(2), np.full(2, 0.3))
+        W = 0.01 * at.W[:, :2]
+        known = Known(0.1, W, at.objective.at(W, first).value)
+        np.testing.assert_allclose(known.value_at(then.C), at.objective.at(W, then).value, rtol=1e-12)
+        led = np.stack([50 * W[:, 0], 0.9 * W[:, 1]], axis=1)
+        begun, state = _better_start(at.objective, then, led, [known])
+        lower = at.objective.at(led, then).value < known.value_at(then.C)
+        assert not lower[0]
+        np.testing.assert_array_equal(begun[:, 0], W[:, 0])
+        np.testing.assert_array_equal(begun[:, 1], led[:, 1] if lower[1] else W[:, 1])
+        np.testing.assert_array_equal(state.value, at.objective.at(begun, then).value)
+        np.testing.assert_array_equal(_better_start(at.objective, then, led, [])[0], led)
