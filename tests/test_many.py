@@ -9,8 +9,8 @@ import pytest
 from embedkit import many
 from embedkit.cache import EmbeddingSet
 from embedkit.extraction.progress import Silent
-from embedkit.probing import ProbeResult, Settings
-from tests.probing.making import clustered
+from embedkit.probing import Kept, ProbeResult, Settings
+from tests.probing.making import Counted, clustered
 
 SETTINGS = Settings(classifier="lda", replicates=100, folds=3)
 
@@ -42,6 +42,14 @@ def test_a_done_cell_is_read_and_not_made_again(tmp_path: Path, monkeypatch: pyt
     second = many.probe_cell(cell(), tmp_path, told)
     assert second.to_dict() == first.to_dict()
     assert told.lines[1].startswith("here: lda on enc: done before, read from ")
+
+
+def test_a_cell_that_is_only_judged_otherwise_takes_the_fits_of_the_one_before(tmp_path: Path) -> None:
+    train, kept, told = a_set(), Kept(), [Counted(), Counted(), Counted()]
+    choices = [SETTINGS, replace(SETTINGS, specificity=0.8), replace(SETTINGS, seed=1)]
+    for settings, one in zip(choices, told, strict=True):
+        many.probe_cell(cell(train, settings), tmp_path, one, kept=kept)
+    assert [(one.total, one.fits, one.over) for one in told] == [(3, 3, True), (0, 0, True), (3, 3, True)]
 
 
 @pytest.mark.parametrize("change", ["vectors", "labels", "groups", "settings", "damage", "again"])

@@ -32,7 +32,7 @@ class Fits:
 
 
 class Kept:
-    """The last fits, for a probe of the same embeddings that only judges them otherwise."""
+    """The last fits, for a probe of the same embeddings, unchanged since, that only judges them otherwise."""
 
     def __init__(self) -> None:
         self._of: tuple[EmbeddingSet, EmbeddingSet | None, Settings] | None = None

@@ -119,6 +119,8 @@ def test_levels_subgroups_sites_and_a_learning_curve(embedkit: Run, tiny_model: 
     done = embedkit(*words, "--level", "image", "--level", "group", "--by", "sex", "--shots", "1,2", "--json")
     assert done.status == 0, done.err
     assert sorted((result["level"], result["n_test"]) for result in done.results) == [("group", 16), ("image", 32)]
+    # Both judge the same fits.
+    assert len({result["cost"]["wall_seconds"] for result in done.results}) == 1
     per_image = next(result for result in done.results if result["level"] == "image")
     assert [(row["by"], row["value"], row["n"]) for row in per_image["subgroups"]] == [
         ("sex", "f", 16),
