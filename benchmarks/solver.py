@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 import embedkit as ek
 from embedkit.probing.heads.classifiers import SEARCH_ACCURACY
 from embedkit.probing.solver.logistic import ACCURACY, solve, solve_folds
+from embedkit.probing.solver.rotation import Ready
 
 # The C that is fitted on all rows after a search.
 REFIT = 0.01
@@ -105,10 +106,10 @@ print(f"{len(X)} x {X.shape[1]}, {truth.shape[1]} {'classes' if exclusive else '
 print(f"{len(Cs)} values of C, {len(kept)} folds", flush=True)
 
 begun, processor = time.perf_counter(), time.process_time()
-searching = len(Cs) > 1
-found = solve_folds(X, truth, exclusive, Cs, kept.astype(float), SEARCH_ACCURACY if searching else ACCURACY)
+searching, ready = len(Cs) > 1, Ready(X)
+found = solve_folds(ready, truth, exclusive, Cs, kept.astype(float), SEARCH_ACCURACY if searching else ACCURACY)
 if searching:
-    solve(X, truth, exclusive, [REFIT])
+    solve(ready, truth, exclusive, [REFIT])
 kit, kit_processor = time.perf_counter() - begun, time.process_time() - processor
 print(f"embedkit      {kit:8.1f} s ({kit_processor:.1f} s of processors), ", end="")
 print(f"{found.multiply_adds / 1e12:.2f} T multiply-adds, {found.converged.mean():.1%} converged", flush=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,13 +74,15 @@ class Fitter:
         if fold.val is None:
             X = take_rows(plan.train.X, fitted)
             standard = self._standardise(X)
+            ready = self.head.ready(X)
             parts, by = self._inner(plan.train, fitted)
-            choice, temperature = self._choose(X, plan.train, fitted, parts, by)
+            choice, temperature = self._choose(ready, plan.train, fitted, parts, by)
         else:
             choice, temperature = self._on_validation(plan.train, fold.train, fold.val)
             X = take_rows(plan.train.X, fitted)
             standard = self._standardise(X)
-        scorer = self.head.learn(X, labels.truth[fitted], labels.exclusive, (choice.value,))
+            ready = self.head.ready(X)
+        scorer = self.head.learn(ready, labels.truth[fitted], labels.exclusive, (choice.value,))
         blocks = [fold.test[start : start + _JUDGED] for start in range(0, len(fold.test), _JUDGED)]
         scores = [scorer(standard(take_rows(plan.test.X, rows)), np.arange(len(rows)))[0] for rows in blocks]
         return FoldFit(choice, np.concatenate(scores), temperature)
@@ -107,7 +109,7 @@ class Fitter:
         ), f"{count} grouped stratified folds of the training images"
 
     def _choose(
-        self, X: np.ndarray, sample: Sample, rows: np.ndarray, parts: Sequence[Part], by: str
+        self, X: Any, sample: Sample, rows: np.ndarray, parts: Sequence[Part], by: str
     ) -> tuple[Choice, float | None]:
         values = self.grid.values
         if not parts:

@@ -12,6 +12,7 @@ from embedkit.probing.heads.grids import GRIDS
 from embedkit.probing.plan import Plan, make_plan
 from embedkit.probing.sample import read_sample
 from embedkit.probing.settings import Settings
+from embedkit.probing.solver import rotation
 from embedkit.probing.splits import Fold
 from tests.probing.making import a_set
 
@@ -98,3 +99,12 @@ def test_nothing_but_what_is_learnt_from_is_copied_at_once() -> None:
         tracemalloc.stop()
     # .8 measured, of which .4 is what is learnt from; all judged rows at once make 1.55 of it.
     assert peak < 1.1 * sample.X.nbytes
+
+
+def test_axes_that_the_choice_found_serve_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned: list[tuple[int, ...]] = []
+    axes = rotation.principal_axes
+    monkeypatch.setattr(rotation, "principal_axes", lambda X, *how: turned.append(X.shape) or axes(X, *how))
+    whole = plan()
+    fitter("logistic").fit(whole, whole.folds[0])
+    assert turned == [(180, whole.train.X.shape[1])]

@@ -13,6 +13,7 @@ from embedkit.probing.heads.estimator import Head, Part, ProbabilisticHead, Prob
 from embedkit.probing.heads.linear import Linear
 from embedkit.probing.heads.neighbours import Neighbours
 from embedkit.probing.solver import logistic
+from embedkit.probing.solver.rotation import Ready
 
 __all__ = ["CentroidHead", "DiscriminantHead", "Head", "LogisticHead", "NeighboursHead", "SVMHead", "make_head"]
 
@@ -33,25 +34,44 @@ class LogisticHead(ProbabilisticHead):
         self.C = C
         self.class_weight = class_weight
 
+    def ready(self, X: np.ndarray) -> Ready:
+        """As in `Head.ready`."""
+        return Ready(X)
+
+    def learn(self, X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, values: Sequence[float]) -> Scorer:
+        """As in `Head.learn`."""
+        return self._solved(X, truth, exclusive, values, self._weights(truth, exclusive))
+
     def search(
-        self, X: np.ndarray, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
+        self, X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
     ) -> list[np.ndarray]:
         """As in `Head.search`, with all parts and values fitted as one problem."""
+        ready = Ready.of(X)
         of_parts = [self._weights(truth[fitted], exclusive) for fitted, _ in parts]
         weights = np.zeros((len(parts), *truth.shape[: 1 if exclusive else 2]))
         for number, ((fitted, _), own) in enumerate(zip(parts, of_parts, strict=True)):
             weights[number, fitted] = 1 if own is None else own
-        found = logistic.solve_folds(X, truth, exclusive, values, weights, SEARCH_ACCURACY)
+        found = logistic.solve_folds(ready, truth, exclusive, values, weights, SEARCH_ACCURACY)
         _warn(found.converged)
         return [
-            self._scorer(coef, intercept, exclusive)(X, judged)
+            self._scorer(coef, intercept, exclusive)(ready.X, judged)
             for coef, intercept, (_, judged) in zip(found.coef, found.intercept, parts, strict=True)
         ]
 
     def _learn(self, problem: Problem, values: Sequence[float]) -> Scorer:
-        found = logistic.solve(problem.fitted(), problem.truth, problem.exclusive, values, problem.weights)
+        return self._solved(problem.fitted(), problem.truth, problem.exclusive, values, problem.weights)
+
+    def _solved(
+        self,
+        X: np.ndarray | Ready,
+        truth: np.ndarray,
+        exclusive: bool,
+        values: Sequence[float],
+        weights: np.ndarray | None,
+    ) -> Scorer:
+        found = logistic.solve(X, truth, exclusive, values, weights)
         _warn(found.converged)
-        return self._scorer(found.coef, found.intercept, problem.exclusive)
+        return self._scorer(found.coef, found.intercept, exclusive)
 
     def _scorer(self, coef: np.ndarray, intercept: np.ndarray, exclusive: bool) -> Scorer:
         several = exclusive and coef.shape[1] > 2

@@ -80,11 +80,15 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self._scores(X)
         return np.asarray(self.classes_[scores.argmax(axis=1)] if self.exclusive_ else (scores > 0).astype(int))
 
-    def learn(self, X: np.ndarray, truth: np.ndarray, exclusive: bool, values: Sequence[float]) -> Scorer:
+    def ready(self, X: np.ndarray) -> Any:
+        """Return X (n, d) in the form in which `search` and `learn` share what they find out about it."""
+        return X
+
+    def learn(self, X: Any, truth: np.ndarray, exclusive: bool, values: Sequence[float]) -> Scorer:
         """Fit every value; leaves the estimator as it is, so that threads can share it.
 
         Args:
-            X: (n, d) float32. truth: (n, K) of 1, 0 or NaN. exclusive: classes, not labels.
+            X: (n, d) float32, or what `ready` made of it. truth: (n, K) of 1, 0 or NaN. exclusive: classes, not labels.
             values: of the parameter, rising; for a head without one, placeholders.
 
         Returns:
@@ -94,7 +98,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._learn(Problem(X, np.arange(len(X)), truth, exclusive, self._weights(truth, exclusive)), values)
 
     def search(
-        self, X: np.ndarray, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
+        self, X: Any, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
     ) -> list[np.ndarray]:
         """Fit every value on some rows and score others, for each of several parts.
 

@@ -49,7 +49,7 @@ class Features:
 
     def scores(self, W: np.ndarray, block: Any) -> np.ndarray:
         """Return the scores (..., b) of a block of rows for coefficients (..., d + 1)."""
-        flat = W.reshape(-1, W.shape[-1])
+        flat = W.reshape(-1, W.shape[-1]).astype(self.precision, copy=False)
         coef = flat[:, :-1]
         found = self.products.across(block, coef)
         found += (flat[:, -1] - coef @ self.mean)[:, None]
@@ -80,11 +80,13 @@ class Features:
         found[:, -1] = total
         return found.reshape(shape)
 
-    def centred(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Return rows with a 1 behind them, (b, d + 1)."""
-        block = self.X[rows if self.chosen is None else self.chosen[rows]]
-        found = np.ones((len(block), self.columns), self.precision)
-        np.subtract(block, self.mean, out=found[:, :-1])
+    def centred(self, rows: slice | np.ndarray, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Return columns of rows with a 1 behind them, (b, d + 1) or those from the first to before the last."""
+        stop = self.columns if last is None else last
+        d = min(stop, self.columns - 1)
+        block = self.X[:, first:d][rows if self.chosen is None else self.chosen[rows]]
+        found = np.ones((len(block), stop - first), self.precision)
+        np.subtract(block, self.mean[first:d], out=found[:, : d - first])
         return found
 
 

@@ -20,6 +20,8 @@ _LOST = 0.05
 _MOST = 0.8
 # So many rows for each coordinate are enough for a block of a Hessian that is only to be near the true one.
 _SAMPLE = 8
+# Rows that are read at one time for a block.
+_ROWS = 1024
 
 
 class Hessian:
@@ -100,28 +102,38 @@ class Hessian:
         Args:
             weight: (n,), as `weight` returns it. first: the coordinate from which on the block is wanted.
 
+        On the thread that calls it, so that blocks can be made side by side.
+
         Returns:
             The block (d + 1 - first, d + 1 - first), and the whole diagonal (d + 1,).
         """
         size = self.features.columns - first
         heavy = weight * self.norms > _LIGHT
         picked = np.arange(0, len(weight), max(1, int(heavy.sum()) // (_SAMPLE * size)))
-        share, blocks = len(weight) / len(picked), self.blocks.of(len(picked))
-        diagonals = dict[int, np.ndarray]()
+        each = (len(weight) / len(picked) * weight[picked]).astype(np.float32)
+        light = np.where(heavy[picked], 0, each)
+        leading = np.flatnonzero(heavy[picked])
 
-        def scaled(rows: slice) -> np.ndarray:
-            some = picked[rows]
-            X = self.features.centred(some)
-            X *= np.sqrt(share * weight[some])[:, None]
-            diagonals[rows.start] = np.einsum("nd,nd->d", X, X)
-            return np.asarray(X[heavy[some], first:])
+        block = np.zeros((size, size), np.float32)
+        for start in range(0, len(leading), _ROWS):
+            some = leading[start : start + _ROWS]
+            X = self.features.centred(picked[some], first)
+            X *= np.sqrt(each[some])[:, None]
+            block += self.features.products.square(X)
+        own = block.diagonal().copy()
+        if light.any():
+            own += self._squares(picked, light, first, self.features.columns)
+        block[np.diag_indices(size)] = own
+        return block, np.concatenate([self._squares(picked, each, 0, first), own])
 
-        block = blocks.gram(scaled, size, self.features.products.square)
-        self.multiply_adds += 0.5 * heavy[picked].sum() * size**2
-        # In the order of the rows, whichever thread was first.
-        diagonal = np.sum([diagonals[rows.start] for rows in blocks.slices], axis=0)
-        block[np.diag_indices(size)] = diagonal[first:]
-        return block, diagonal
+    def _squares(self, picked: np.ndarray, weight: np.ndarray, first: int, stop: int) -> np.ndarray:
+        """Return the sums of the squares of some columns over some rows with these weights."""
+        found = np.zeros(stop - first, np.float32)
+        for start in range(0, len(picked) if len(found) else 0, _ROWS):
+            rows = slice(start, start + _ROWS)
+            X = self.features.centred(picked[rows], first, stop)
+            found += weight[rows] @ np.square(X, out=X)
+        return found
 
     def cost_of_block(self, size: int) -> float:
         """Return the multiply-adds of a `block` of so many coordinates, at most."""

@@ -4,22 +4,26 @@ All folds share the matrix of embeddings: a row that a fold leaves out weighs 0 
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from embedkit.cost import count
-from embedkit.probing.solver.blocks import row_blocks
+from embedkit.probing.solver.blocks import Blocks, row_blocks
 from embedkit.probing.solver.features import Features
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
 from embedkit.probing.solver.objective import Objective
 from embedkit.probing.solver.path import solve_path
 from embedkit.probing.solver.products import one_thread, rounding_pays
-from embedkit.probing.solver.rotation import is_tall, principal_axes
+from embedkit.probing.solver.rotation import Ready
 
 # Of the probabilities of a fit, on any image.
 ACCURACY = 5e-6
+# Where less is asked, single precision will do, of embeddings whose means are no more than so many times their spread:
+# the mean is taken off the products, and leaves the digits that it has in common with them.
+_SINGLE, _NEAR = 1e-4, 100.0
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,13 @@ class Solution:
 
 
 def solve(
-    X: np.ndarray, truth: np.ndarray, exclusive: bool, Cs: Sequence[float], weights: np.ndarray | None = None
+    X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, Cs: Sequence[float], weights: np.ndarray | None = None
 ) -> Solution:
     """Minimise C * (weighted sum of log losses) + |w|^2 / 2 for each C; the intercept is not penalised.
 
     Args:
-        X: (n, d). truth: (n, K) of 1, 0 or NaN (not judged). exclusive: one softmax over the classes, or a sigmoid
-            for each label. Cs: in any order. weights: (n,), or (n, K) of labels; None for 1.
+        X: (n, d), or what is `Ready`. truth: (n, K) of 1, 0 or NaN (not judged). exclusive: one softmax over the
+            classes, or a sigmoid for each label. Cs: in any order. weights: (n,), or (n, K) of labels; None for 1.
 
     Returns:
         Coefficients (C, K, d) and intercepts (C, K). A class that no row has gets the intercept -inf; a label that
@@ -64,7 +68,7 @@ def solve(
 
 
 def solve_folds(
-    X: np.ndarray,
+    X: np.ndarray | Ready,
     truth: np.ndarray,
     exclusive: bool,
     Cs: Sequence[float],
@@ -74,10 +78,12 @@ def solve_folds(
     """As `solve`, for F folds at once.
 
     Args:
-        X: (n, d) and all of its rows. truth, exclusive, Cs: as there.
+        X: (n, d) and all of its rows, or what is `Ready`. truth, exclusive, Cs: as there.
         weights: (F, n), or (F, n, K) of labels; 0 for a row that is not in the fold.
         accuracy: about by how much a probability may differ from that of the minimum.
     """
+    ready = Ready.of(X)
+    X = ready.X
     F, K = len(weights), truth.shape[1]
     grid, places = np.unique(np.asarray(Cs, dtype=float), return_inverse=True)
     judged = 1 if exclusive else K
@@ -90,11 +96,10 @@ def solve_folds(
         0.0,
     )
     spent = 0.0
-    # Tall matrices are not rotated, and what is rounded there is a second copy of them.
-    rounded = not is_tall(X) and rounding_pays(float(X.size) * F * len(grid) * K)
-    with row_blocks(len(X)) as blocks, one_thread(rounded):
-        exact = Features.plain(X, X.mean(axis=0, dtype=np.float64), np.float64)
-        turned, axes = principal_axes(X, blocks, rounded)
+    with row_blocks(len(X)) as blocks, ExitStack() as threads:
+        turned, axes = ready.turned(blocks, rounding_pays(float(X.size) * F * len(grid) * K))
+        threads.enter_context(one_thread(turned.products))
+        exact = _exact(X, blocks, accuracy)
         for part in _parts(solution, truth, exclusive, weights):
             objective = Objective(exact, part.loss, part.weights, blocks)
             hessian = Hessian(turned, part.loss, part.weights, blocks)
@@ -114,6 +119,21 @@ def solve_folds(
         solution.iterations[:, places],
         spent,
     )
+
+
+def _exact(X: np.ndarray, blocks: Blocks, accuracy: float) -> Features:
+    """Return the embeddings as an objective reads them, in the precision that the accuracy asks for."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    if accuracy < _SINGLE:
+        return Features.plain(X, mean, np.float64)
+
+    def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
+        block = X[rows] - mean.astype(X.dtype)
+        so_far += np.einsum("nd,nd->d", block, block)
+
+    spread = np.sqrt(blocks.total(add, mean.shape, np.float64) / len(X))
+    single = (np.abs(mean) <= _NEAR * spread).all()
+    return Features.plain(X, mean, np.float32 if single else np.float64)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ STEPS = 60
 _FORCING = (0.01, 0.1)
 _SAFE = 6.0
 _BACKTRACKS = 30
-# What rounding may add to an objective, as a part of it.
-_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def minimise(
         following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
         gap[active] = following[1] / moved.state.value
         least = np.minimum(_RANKING, accuracy[active]) ** 2 * penalty(moved.W)
-        least = np.maximum(least, _ROUNDING**2 * moved.state.value)
+        least = np.maximum(least, objective.rounding**2 * moved.state.value)
         arrived = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active]) & (following[1] <= least)
         before[active], used[active] = change, forcing[active]
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
@@ -169,7 +167,7 @@ def _line_search(
     for _ in range(_BACKTRACKS):
         moved = W + length[:, None] * direction
         new = objective.at(moved, problems)
-        low = new.value <= state.value * (1 + _ROUNDING) + 1e-4 * length * slope
+        low = new.value <= state.value * (1 + objective.rounding) + 1e-4 * length * slope
         if low.all():
             break
         length = np.where(low, length, length / 2)

@@ -56,6 +56,8 @@ class Objective:
     def __init__(self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks) -> None:
         self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
         self.multiply_adds = 0.0
+        # What rounding may add to a value, as a part of it.
+        self.rounding = 50 * float(np.finfo(features.precision).eps)
 
     def of(self, rows: np.ndarray, share: float) -> "Objective":
         """Return about the same of some rows, which are this share of all."""

@@ -12,7 +12,7 @@ import numpy as np
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import minimise
 from embedkit.probing.solver.objective import Objective, Problems, State, penalty
-from embedkit.probing.solver.precondition import FEW, ClassBlocks, Preconditioner
+from embedkit.probing.solver.precondition import ClassBlocks, Preconditioner
 from embedkit.probing.solver.rotation import Axes
 
 # Values of C up to so many times the last solved one are solved together, if that makes no more columns than these:
@@ -82,7 +82,7 @@ def solve_path(
     start, grid = (start, _with_steps(Cs, _EASY)) if near is None else (near, _with_steps(Cs, Cs[0]))
     first = Problems(every, np.full(B, grid[0]))
     wrong, rotated = objective.at(start, first).wrong, axes.basis is not None
-    known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, patience=FEW)
+    known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, early=True)
     solved: list[Known] = []
     while len(grid):
         close = np.searchsorted(grid, solved[-1].C * _NEAR * (1 + 1e-9)) if solved else 1

@@ -4,7 +4,6 @@ A softmax does not change when all classes' scores move together, so its solutio
 preconditioner that is not projected onto that subspace leaves it, and the steps multiply.
 """
 
-from collections.abc import Iterator
 from copy import copy
 from typing import Protocol
 
@@ -19,13 +18,13 @@ _LEADING = 512
 _ALIKE = 1e-3
 # Up to so many unknowns the whole Hessian of all classes may be factorised, where that is less work than iterating.
 _FACTORED = 6000
-# Conjugate gradients for one step: what was made where no image is certain is soon of no use; later, one more
-# preconditioner costs as much as so many; and at most.
-FEW, _MANY, _MOST = 8, 30, 500
+# Conjugate gradients for one step, for which one more preconditioner is made: at least, where no image was certain when
+# this one was made, which is soon of no use; later; and where none follows.
+_FEW, _MANY, _MOST = 8, 30, 500
 # So few vectors are multiplied with a matrix of thousands sooner one by one than together, which copies it.
 _VECTORS = 4
 # Blocks are made anew when the products since have cost so many times as much.
-_WORTH = 2.0
+_WORTH = 20.0
 # A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
 _SLOW = 16
 
@@ -53,8 +52,8 @@ class ClassBlocks:
 
     Args:
         hessian, problems, wrong: where the blocks are taken, at one C. family: (B,), of each row of the weights: those
-            of one number share blocks. rotated: the coordinates are principal axes, by rising variance. patience: as
-            in `Preconditioner`; by default as long as it pays.
+            of one number share blocks. rotated: the coordinates are principal axes, by rising variance. early: no
+            image is certain yet.
     """
 
     def __init__(
@@ -64,25 +63,31 @@ class ClassBlocks:
         problems: Problems,
         wrong: list[np.ndarray],
         rotated: bool,
-        patience: int | None = None,
+        early: bool = False,
     ) -> None:
         self.hessian, self.family, self.rotated, self.pool = hessian, family, rotated, hessian.blocks
-        self.patience = (_MANY if hessian.unknowns <= _FACTORED else _MOST) if patience is None else patience
+        self.early, self.patience = early, _MANY if hessian.unknowns <= _FACTORED else _MOST
         self.first = max(0, hessian.features.columns - _LEADING) if rotated else 0
         of, weights = family[problems.base], dict[tuple[int, int], np.ndarray]()
         for number in np.unique(of).tolist():
             here, some = problems.at(of == number), [block[:, of == number] for block in wrong]
             weights |= {(number, k): hessian.weight(k, k, here, some) for k in range(hessian.loss.columns)}
 
-        def blocks_of(alike: dict[tuple[int, int], float]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            block, diagonal = hessian.block(weights[next(iter(alike))], self.first)
-            yield from ((block * factor, diagonal * factor) for factor in alike.values())
-
-        # Of one family, where no two weights are proportional.
-        self.cost = hessian.loss.columns * hessian.cost_of_block(hessian.features.columns - self.first)
+        # Where no two weights are proportional.
+        size, families = hessian.features.columns - self.first, len(np.unique(family))
+        self.cost = families * hessian.loss.columns * hessian.cost_of_block(size)
+        if early:
+            worth = self.cost / (len(problems.C) * hessian.cost_of_product())
+            self.patience = int(np.clip(worth, _FEW, _MANY))
         kinds = _proportional(weights)
-        roots = hessian.blocks.map(_root, (made for alike in kinds for made in blocks_of(alike)))
+
+        def roots_of(alike: dict[tuple[int, int], float]) -> list[tuple[np.ndarray, np.ndarray]]:
+            block, diagonal = hessian.block(weights[next(iter(alike))], self.first)
+            return [_root(block * factor, diagonal * factor) for factor in alike.values()]
+
+        roots = (root for made in hessian.blocks.map(roots_of, kinds) for root in made)
         self.roots = dict(zip((key for alike in kinds for key in alike), roots, strict=True))
+        hessian.multiply_adds += len(kinds) * hessian.cost_of_block(size)
         self.since = hessian.multiply_adds
 
     def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -92,10 +97,12 @@ class ClassBlocks:
             residual = residual - residual.mean(axis=0)
         step = np.empty_like(residual)
 
+        # One family has all problems, and a slice of them is no copy.
+        of = {number: _places(family == number) for number in np.unique(family).tolist()}
+
         def one(key: tuple[int, int]) -> None:
             number, k = key
-            chosen = family == number
-            if chosen.any():
+            if (chosen := of.get(number)) is not None:
                 root, tail = self.roots[key]
                 step[k, chosen, :first] = residual[k, chosen, :first] * tail
                 step[k, chosen, first:] = _times_square(residual[k, chosen, first:], root)
@@ -108,7 +115,7 @@ class ClassBlocks:
         """As in `Preconditioner`: the blocks where certainty has begun, then the whole Hessian, if it is not large."""
         last = np.flatnonzero(np.isclose(problems.C, problems.C.max()))
         there = problems.at(last), [block[:, last] for block in wrong]
-        if self.patience == FEW:
+        if self.early:
             return ClassBlocks(self.hessian, self.family, *there, self.rotated)
         return Whole(self.hessian, self.family, *there) if self.hessian.unknowns <= _FACTORED else self
 
@@ -117,7 +124,7 @@ class ClassBlocks:
         families = len(np.unique(self.family))
         if self.hessian.unknowns <= _FACTORED and spent > families * self.hessian.cost_of_whole():
             return Whole(self.hessian, self.family, problems, wrong)
-        if self.hessian.multiply_adds - self.since > _WORTH * families * self.cost:
+        if self.hessian.multiply_adds - self.since > _WORTH * self.cost:
             return ClassBlocks(self.hessian, self.family, problems, wrong, self.rotated)
         return self
 
@@ -168,6 +175,11 @@ class Whole:
         return Whole(self.hessian, self.family, problems, wrong) if pays else self
 
 
+def _places(chosen: np.ndarray) -> np.ndarray | slice:
+    """Return what picks the chosen ones, without a copy where these are all."""
+    return slice(None) if chosen.all() else chosen
+
+
 def _times_square(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
     """Return rows (m, e) @ root.T @ root, root (e, e)."""
     if len(rows) > _VECTORS:
@@ -202,11 +214,10 @@ def _proportional(weights: dict[tuple[int, int], np.ndarray]) -> list[dict[tuple
     return [alike for _, alike in kinds]
 
 
-def _root(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _root(block: np.ndarray, diagonal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the inverse of the lower Cholesky factor of a block with the penalty, and that of the other diagonal."""
     from scipy.linalg.lapack import strtri
 
-    block, diagonal = item
     d = len(block)
     block[np.diag_indices(d - 1)] += 1
     diagonal[:-1] += 1

@@ -6,6 +6,8 @@ several times faster and which takes half the memory to read.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 # OpenBLAS multiplies whole groups of so many columns about a third faster, with the columns added, than the others.
 _GROUP = 16
-# Multiply-adds from which on torch pays, which takes 3 seconds to be imported.
-_LARGE = 1e10
+# Multiply-adds from which on torch pays, which takes 2 seconds to be imported.
+_LARGE = 4e9
 
 
 class Products(Protocol):
@@ -139,10 +141,15 @@ def rounding_pays(multiply_adds: float) -> bool:
     return multiply_adds > _LARGE and has_matrix_units()
 
 
+def import_early() -> None:
+    """Begin to import torch, which takes two seconds of one thread, beside what is done before it is needed."""
+    Thread(target=import_module, args=("torch",)).start()
+
+
 @contextmanager
-def one_thread(rounded: bool) -> Iterator[None]:
+def one_thread(products: Products) -> Iterator[None]:
     """Let torch, where it is used, multiply on the thread that calls it."""
-    if not rounded:
+    if not isinstance(products, Rounded):
         yield
         return
     import torch

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.features import Features
-from embedkit.probing.solver.products import Plain, Rounded
+from embedkit.probing.solver.products import Plain, Rounded, import_early
 
 # With so many rows for each feature, exact blocks of a Hessian cost little beside its products: no axes are needed.
 _TALL = 8
@@ -32,6 +32,34 @@ class Axes:
     def back(self, V: np.ndarray) -> np.ndarray:
         """Return vectors (..., r + 1) in the coordinates of the embeddings, (..., d + 1)."""
         return _turned(V, None if self.basis is None else self.basis.T).astype(np.float64)
+
+
+class Ready:
+    """Embeddings (n, d) whose principal axes are found once, for a search and the fit that follows it.
+
+    Args:
+        X: single or double precision, not changed afterwards.
+    """
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.X = X
+        self._turned: tuple[Features, Axes] | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @classmethod
+    def of(cls, X: "np.ndarray | Ready") -> "Ready":
+        """Return embeddings in this form."""
+        return X if isinstance(X, Ready) else cls(X)
+
+    def turned(self, blocks: Blocks, rounded: bool) -> tuple[Features, Axes]:
+        """Return `principal_axes` of them; ``rounded`` counts where they are asked for first."""
+        if self._turned is None:
+            if rounded and not is_tall(self.X):
+                import_early()
+            self._turned = principal_axes(self.X, blocks, rounded)
+        return self._turned
 
 
 def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:

@@ -8,8 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from embedkit.probing.heads.classifiers import SEARCH_ACCURACY
-from embedkit.probing.solver import newton
+from embedkit.probing.solver import logistic, newton, rotation
 from embedkit.probing.solver.logistic import solve, solve_folds
+from embedkit.probing.solver.rotation import Ready
 from tests.probing.making import clustered
 
 GRID = [1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e5]
@@ -349,3 +350,48 @@ def test_folds_in_which_a_rare_class_can_be_told_apart_take_no_longer_than_the_o
     assert found.converged.all()
     # With one preconditioner for all folds a thousand.
     assert found.iterations.max() < 250
+
+
+@pytest.mark.parametrize("kind", ["standard", "unit"])
+def test_a_search_in_single_precision_ends_where_double_does(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = embeddings(kind, 400, 60, 4)
+    Cs, weights = np.logspace(-6, 5, 12).tolist(), np.ones((1, 400))
+    single = solve_folds(X, truth_of(y), True, Cs, weights, SEARCH_ACCURACY)
+    monkeypatch.setattr(logistic, "_SINGLE", 1.0)
+    double = solve_folds(X, truth_of(y), True, Cs, weights, SEARCH_ACCURACY)
+    assert single.converged.all()
+    assert not np.array_equal(single.coef, double.coef)
+    exact = solve(X, truth_of(y), True, Cs)
+    for found in (single, double):
+        for c in range(12):
+            scores = [
+                X.astype(float) @ w.T + b
+                for w, b in ((found.coef[0, c], found.intercept[0, c]), (exact.coef[c], exact.intercept[c]))
+            ]
+            np.testing.assert_allclose(softmax(scores[0]), softmax(scores[1]), atol=2 * SEARCH_ACCURACY)
+
+
+def test_means_far_above_their_spread_are_searched_in_double_precision() -> None:
+    X, y = embeddings("standard", 300, 12, 3)
+    far = (X.astype(float) + 2.0**14).astype(np.float32)
+    near = far.astype(float) - 2.0**14
+    Cs, weights = [1e-3, 1.0, 1e3], np.ones((1, 300))
+    found = solve_folds(far, truth_of(y), True, Cs, weights, SEARCH_ACCURACY)
+    exact = solve(near.astype(np.float32), truth_of(y), True, Cs)
+    for c in range(3):
+        scores = far.astype(float) @ found.coef[0, c].T + found.intercept[0, c]
+        expected = near @ exact.coef[c].T + exact.intercept[c]
+        np.testing.assert_allclose(softmax(scores), softmax(expected), atol=2 * SEARCH_ACCURACY)
+
+
+def test_what_is_ready_is_rotated_once_and_solved_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned: list[int] = []
+    axes = rotation.principal_axes
+    monkeypatch.setattr(rotation, "principal_axes", lambda X, *how: turned.append(len(X)) or axes(X, *how))
+    X, y = embeddings("standard", 90, 30, 3)
+    ready, weights = Ready(X), np.ones((1, 90))
+    path = solve_folds(ready, truth_of(y), True, GRID, weights, SEARCH_ACCURACY)
+    one = solve(ready, truth_of(y), True, [1e-2])
+    assert turned == [90]
+    np.testing.assert_array_equal(path.coef, solve_folds(X, truth_of(y), True, GRID, weights, SEARCH_ACCURACY).coef)
+    np.testing.assert_array_equal(one.coef, solve(X, truth_of(y), True, [1e-2]).coef)

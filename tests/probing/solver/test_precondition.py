@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from embedkit.probing.solver.precondition import FEW, ClassBlocks, Whole, _proportional
+from embedkit.probing.solver.precondition import ClassBlocks, Whole, _proportional
 from tests.probing.solver.making import Made, made
 
 FAMILY = np.zeros(2, int)
@@ -91,9 +91,9 @@ def test_a_hard_problem_gets_a_hessian_of_its_own() -> None:
 def test_blocks_give_way_to_the_whole_where_steps_take_long() -> None:
     with made(3) as at:
         wrong, first = at.objective.at(at.W, at.problems).wrong, np.array([0, 1])
-        blocks = ClassBlocks(at.hessian, FAMILY, at.problems.at(first), [w[:, first] for w in wrong], False, FEW)
+        blocks = ClassBlocks(at.hessian, FAMILY, at.problems.at(first), [w[:, first] for w in wrong], False, early=True)
         nearer = blocks.sharper(at.problems, wrong, first)
         assert isinstance(nearer, ClassBlocks)
-        assert nearer.patience > FEW
+        assert nearer.patience > blocks.patience
         assert nearer.renewed(at.problems.at(first), [w[:, first] for w in wrong], 0.0) is nearer
         assert isinstance(nearer.sharper(at.problems, wrong, first), Whole)

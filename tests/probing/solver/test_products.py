@@ -53,9 +53,11 @@ def test_torch_has_its_threads_again() -> None:
     import torch
 
     before = torch.get_num_threads()
-    with one_thread(True):
+    with one_thread(Rounded.made_of(X)):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+    with one_thread(Plain(X, np.float32)):
+        assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("classes", [2, 4])
