@@ -1,7 +1,6 @@
 """The public verbs: each composes the rooms below and returns one of the three values."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -82,8 +81,8 @@ def job_for(
     """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
     if precision not in (None, *PRECISIONS):
         raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}")
-    if device is not None and not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-        raise EmbedkitError(f"unknown device '{device}': choose cpu or cuda, or cuda:1 for the second GPU")
+    if device is not None:
+        encoders.check_device(device)
     given = _path(weights)
     folder = given if given is not None and given.is_dir() else None
     file = None if folder else given

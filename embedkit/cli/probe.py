@@ -128,6 +128,7 @@ def probe(
             fractions=numbers(fractions, "--fractions", float),
             shots=numbers(shots, "--shots", int),
             draws=draws,
+            device=places.device or "cpu",
         )
         for head in heads
         for each_level in api.each(level or ["image"])

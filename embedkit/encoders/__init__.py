@@ -12,7 +12,7 @@ caches anything here, and torch is imported only to build and run a model.
 from embedkit.encoders.batch import best_batch
 from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
-from embedkit.encoders.device import default_device, default_precision
+from embedkit.encoders.device import check_device, default_device, default_precision
 from embedkit.encoders.encoder import Encoder, OutOfMemory, check_engine_for, load_encoder
 from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
@@ -49,6 +49,7 @@ __all__ = [
     "best_batch",
     "catalog",
     "check",
+    "check_device",
     "check_engine_for",
     "configuration",
     "default_device",

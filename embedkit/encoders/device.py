@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from embedkit.encoders.card import EncoderCard
+from embedkit.errors import EmbedkitError
 
 CPUINFO = Path("/proc/cpuinfo")
 # x86 names its bf16 instructions one by one, ARM has the one word.
@@ -39,6 +40,26 @@ def default_precision(card: EncoderCard | None = None) -> str:
     if capability is None:
         return "bf16" if BF16_FLAGS & _cpu_flags() else "fp32"
     return "bf16" if capability >= AMPERE else "fp32"
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not know, or a GPU that this machine lacks.
+
+    Raises:
+        EmbedkitError: with what there is.
+    """
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise EmbedkitError(f"unknown device '{device}': choose cpu or cuda, or cuda:1 for the second GPU")
+    if device == "cpu":
+        return
+    import torch
+
+    there = torch.cuda.device_count() if device.startswith("cuda") else int(torch.backends.mps.is_available())
+    if int(device.partition(":")[2] or 0) >= there:
+        raise EmbedkitError(
+            f"device '{device}': torch sees {there} such devices here. Leave --device out, or take cpu; "
+            "`embedkit doctor` says what there is"
+        )
 
 
 def cpu_name() -> str:

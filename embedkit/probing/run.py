@@ -113,7 +113,7 @@ def make_fitter(settings: Settings) -> Fitter:
     """Return the head of the settings with what it is tuned over."""
     from embedkit.probing.heads.classifiers import make_head
 
-    head = make_head(settings.classifier, settings.class_weight)
+    head = make_head(settings.classifier, settings.class_weight, settings.device)
     return Fitter(head, GRIDS[settings.classifier], settings.standardise, settings.folds, settings.seed)
 
 

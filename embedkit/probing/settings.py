@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from embedkit.encoders import check_device
 from embedkit.errors import EmbedkitError, refuse_too_small, unknown_name
 from embedkit.probing.heads.grids import GRIDS
 
@@ -39,7 +40,7 @@ class Settings:
         by: columns of subgroups; ``age:40,60`` cuts numbers at 40 and 60.
         specificity, sensitivity: of the operating points, in 0..1.
         fractions: of the training groups, in percent, and shots: images per class, of the learning curve.
-        draws: of each of its points.
+        draws: of each of its points. device: where the logistic classifier is fitted, ``cpu`` or ``cuda``.
 
     Raises:
         EmbedkitError: a choice that makes no sense.
@@ -65,9 +66,11 @@ class Settings:
     fractions: tuple[float, ...] = ()
     shots: tuple[int, ...] = ()
     draws: int = 5
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         check_classifier(self.classifier)
+        check_device(self.device)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 known = [choice for choice in choices if choice]

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -26,17 +27,19 @@ class LogisticHead(ProbabilisticHead):
 
     Args:
         C: of the sum of losses beside |w|^2 / 2. class_weight: ``balanced``, a weight for each class, or None.
+        device: where it is fitted, ``cpu`` or ``cuda``; the solution is the same.
     """
 
     parameter, limits = "C", (1e-12, 1e12)
 
-    def __init__(self, C: float = 0.01, class_weight: ClassWeight = None) -> None:
+    def __init__(self, C: float = 0.01, class_weight: ClassWeight = None, device: str = "cpu") -> None:
         self.C = C
         self.class_weight = class_weight
+        self.device = device
 
     def ready(self, X: np.ndarray) -> Ready:
         """As in `Head.ready`."""
-        return Ready(X)
+        return Ready(X, self.device)
 
     def learn(self, X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, values: Sequence[float]) -> Scorer:
         """As in `Head.learn`."""
@@ -46,7 +49,7 @@ class LogisticHead(ProbabilisticHead):
         self, X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
     ) -> list[np.ndarray]:
         """As in `Head.search`, with all parts and values fitted as one problem."""
-        ready = Ready.of(X)
+        ready = X if isinstance(X, Ready) else self.ready(X)
         of_parts = [self._weights(truth[fitted], exclusive) for fitted, _ in parts]
         weights = np.zeros((len(parts), *truth.shape[: 1 if exclusive else 2]))
         for number, ((fitted, _), own) in enumerate(zip(parts, of_parts, strict=True)):
@@ -69,7 +72,8 @@ class LogisticHead(ProbabilisticHead):
         values: Sequence[float],
         weights: np.ndarray | None,
     ) -> Scorer:
-        found = logistic.solve(X, truth, exclusive, values, weights)
+        ready = X if isinstance(X, Ready) else self.ready(X)
+        found = logistic.solve(ready, truth, exclusive, values, weights)
         _warn(found.converged)
         return self._scorer(found.coef, found.intercept, exclusive)
 
@@ -170,7 +174,13 @@ _HEADS: dict[str, Callable[..., Head]] = {
 }
 
 
-def make_head(classifier: str, class_weight: ClassWeight = None) -> Head:
-    """Return the head of a name in `embedkit.probing.heads.grids.GRIDS`; ``centroid`` has no use for weights."""
-    settings = {} if classifier == "centroid" else {"class_weight": class_weight}
+def make_head(classifier: str, class_weight: ClassWeight = None, device: str = "cpu") -> Head:
+    """Return the head of a name in `embedkit.probing.heads.grids.GRIDS`; ``centroid`` has no use for weights.
+
+    Args:
+        device: where ``logistic`` is fitted; the others are fitted on the processor.
+    """
+    settings: dict[str, Any] = {} if classifier == "centroid" else {"class_weight": class_weight}
+    if classifier == "logistic":
+        settings["device"] = device
     return _HEADS[classifier](**settings)

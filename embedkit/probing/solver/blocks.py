@@ -7,7 +7,7 @@ any sum.
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -30,10 +30,11 @@ class Blocks:
     slices: tuple[slice, ...]
     workers: int
     pool: ThreadPoolExecutor
+    size: int = ROWS
 
     def of(self, rows: int) -> "Blocks":
         """Return the blocks of another number of rows, with the same threads."""
-        return Blocks(_slices(rows), self.workers, self.pool)
+        return replace(self, slices=_slices(rows, self.size))
 
     def map(self, task: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Return ``task`` of each item in order, a few at a time: what has not been fetched takes memory."""
@@ -81,15 +82,15 @@ class Blocks:
 
 
 @contextmanager
-def row_blocks(rows: int) -> Iterator[Blocks]:
-    """Give the blocks of ``rows`` rows and the threads for them."""
+def row_blocks(rows: int, size: int = ROWS) -> Iterator[Blocks]:
+    """Give the blocks of ``rows`` rows, ``size`` of them each, and the threads for them."""
     from threadpoolctl import threadpool_limits
 
-    slices = _slices(rows)
+    slices = _slices(rows, size)
     workers = min(len(slices), machine.cores())
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        yield Blocks(slices, workers, pool)
+        yield Blocks(slices, workers, pool, size)
 
 
-def _slices(rows: int) -> tuple[slice, ...]:
-    return tuple(slice(start, min(start + ROWS, rows)) for start in range(0, rows, ROWS))
+def _slices(rows: int, size: int) -> tuple[slice, ...]:
+    return tuple(slice(start, min(start + size, rows)) for start in range(0, rows, size))

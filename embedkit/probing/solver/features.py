@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from embedkit.probing.solver.arrays import Array, host, library
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.products import Plain, Products
 
@@ -47,17 +48,15 @@ class Features:
         """How many coefficients there are, with the intercept."""
         return int(self.X.shape[1]) + 1
 
-    def scores(self, W: np.ndarray, block: Any) -> np.ndarray:
-        """Return the scores (..., b) of a block of rows for coefficients (..., d + 1)."""
+    def scores(self, W: np.ndarray, block: Any) -> Array:
+        """Return the scores (..., b) of a block of rows for coefficients (..., d + 1), where they are multiplied."""
         flat = W.reshape(-1, W.shape[-1]).astype(self.precision, copy=False)
         coef = flat[:, :-1]
         found = self.products.across(block, coef)
-        found += (flat[:, -1] - coef @ self.mean)[:, None]
-        return np.asarray(found.reshape(*W.shape[:-1], -1))
+        found += self.products.there(flat[:, -1] - coef @ self.mean)[:, None]
+        return found.reshape(*W.shape[:-1], -1)
 
-    def back(
-        self, blocks: Blocks, change: Callable[[int, slice, Any], np.ndarray], shape: tuple[int, ...]
-    ) -> np.ndarray:
+    def back(self, blocks: Blocks, change: Callable[[int, slice, Any], Array], shape: tuple[int, ...]) -> np.ndarray:
         """Return what a change of all scores is in the coefficients, (..., d + 1).
 
         Args:
@@ -70,7 +69,7 @@ class Features:
         def add(number: int, rows: slice, so_far: np.ndarray) -> None:
             block = self.products.block(rows)
             flat = change(number, rows, block).reshape(m, -1)
-            totals[number] = flat.sum(axis=1)
+            totals[number] = host(flat.sum(axis=1))
             so_far += self.products.down(flat, block)
 
         coef = blocks.total(add, (m, self.X.shape[1]), self.precision)
@@ -90,8 +89,8 @@ class Features:
         return found
 
 
-def over_classes(free: np.ndarray, classes: int) -> np.ndarray:
+def over_classes(free: Array, classes: int) -> Array:
     """Return (K, ...) of (K, ...) or of (K - 1, ...), whose last is what makes the sum over the classes 0."""
     if len(free) == classes:
         return free
-    return np.concatenate([free, -free.sum(axis=0, keepdims=True)])
+    return library(free).concatenate([free, -free.sum(axis=0, keepdims=True)])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embedkit.probing.solver.arrays import Array, double, host, library
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.features import Features, over_classes
 from embedkit.probing.solver.losses import Loss
@@ -33,7 +34,7 @@ class Hessian:
     """
 
     def __init__(
-        self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks, norms: np.ndarray | None = None
+        self, features: Features, loss: Loss, weights: Array, blocks: Blocks, norms: np.ndarray | None = None
     ) -> None:
         self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
         self.multiply_adds = 0.0
@@ -49,18 +50,18 @@ class Hessian:
         weights = self.weights[:, rows] / np.float32(share)
         return Hessian(self.features.of(rows), self.loss.of(rows), weights, self.blocks.of(len(rows)), self.norms[rows])
 
-    def without_light(self, problems: Problems, wrong: list[np.ndarray]) -> tuple["Hessian", list[np.ndarray]]:
+    def without_light(self, problems: Problems, wrong: list[Array]) -> tuple["Hessian", list[Array]]:
         """Return Hessians without the rows that together hardly matter beside the penalty, and what `times` needs.
 
         Where C is large most images are certain, and each product reads the others alone.
         """
-        C = problems.C[:, None].astype(np.float32)
+        C = self.features.products.there(problems.C[:, None].astype(np.float32))
         weight, total = np.empty(len(self.features)), np.zeros((self.loss.columns, len(problems.C)))
         for rows, here in zip(self.blocks.slices, wrong, strict=True):
             own = C * self.weights[problems.base, rows]
-            each = np.stack([own * self.loss.curvature(here, rows, k, k) for k in range(self.loss.columns)])
-            weight[rows] = each.max(axis=(0, 1))
-            total += each.sum(axis=2)
+            each = library(own).stack([own * self.loss.curvature(here, rows, k, k) for k in range(self.loss.columns)])
+            weight[rows] = host(library(own).amax(each, axis=(0, 1)))
+            total += host(each.sum(axis=2))
         # The intercepts have no penalty, only the curvature of the rows.
         least = total.min()
         lost = np.maximum(weight * self.norms, weight / least if least else 0.0)
@@ -69,16 +70,16 @@ class Hessian:
         if len(kept) > _MOST * len(weight):
             return self, wrong
         fewer = self.of(kept)
-        there = np.concatenate(wrong, axis=2)[..., kept]
+        there = library(wrong[0]).concatenate(wrong, axis=2)[..., kept]
         return fewer, [there[..., rows] for rows in fewer.blocks.slices]
 
-    def times(self, V: np.ndarray, problems: Problems, wrong: list[np.ndarray], active: np.ndarray) -> np.ndarray:
+    def times(self, V: np.ndarray, problems: Problems, wrong: list[Array], active: np.ndarray) -> np.ndarray:
         """Return the Hessians times V (K, P, d + 1), of the problems ``active`` (P,) within ``wrong``."""
         K, P, _d = V.shape
         free = V[: self.loss.free]
         self.multiply_adds += P * self.cost_of_product()
 
-        def change_of(number: int, rows: slice, X: Any) -> np.ndarray:
+        def change_of(number: int, rows: slice, X: Any) -> Array:
             change = over_classes(self.features.scores(free, X), K)
             change = self.loss.product(wrong[number][:, active], change, rows)
             change *= self.weights[problems.base, rows]
@@ -139,7 +140,7 @@ class Hessian:
         """Return the multiply-adds of a `block` of so many coordinates, at most."""
         return 0.5 * min(len(self.features), 2 * _SAMPLE * size) * size**2
 
-    def whole(self, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
+    def whole(self, problems: Problems, wrong: list[Array]) -> np.ndarray:
         """Return about the Hessian of all classes, averaged over problems at one C, in double precision.
 
         Returns:
@@ -147,7 +148,7 @@ class Hessian:
         """
         K, d = self.loss.columns, self.features.columns
         # Rounded probabilities do not add to 1, and the Hessian would not be positive definite.
-        exactly = [block.astype(np.float64) for block in wrong]
+        exactly = [double(block) for block in wrong]
         picked = self._picked()
         share, blocks = len(self.features) / len(picked), self.blocks.of(len(picked))
         found = np.empty((K, d, K, d))
@@ -171,10 +172,10 @@ class Hessian:
         """Return the multiply-adds of `whole` and of its factors, each counted twice for its double precision."""
         return 2 * (len(self._pairs()) * len(self._picked()) * self.features.columns**2 + self.unknowns**3 / 3)
 
-    def weight(self, k: int, other: int, problems: Problems, wrong: list[np.ndarray]) -> np.ndarray:
+    def weight(self, k: int, other: int, problems: Problems, wrong: list[Array]) -> np.ndarray:
         """Return what each row weighs in a block of the Hessian, on average over problems at one C, (n,)."""
         parts = [
-            np.mean(self.loss.curvature(here, rows, k, other) * self.weights[problems.base, rows], axis=0)
+            host((self.loss.curvature(here, rows, k, other) * self.weights[problems.base, rows]).mean(axis=0))
             for rows, here in zip(self.blocks.slices, wrong, strict=True)
         ]
         return np.asarray(np.concatenate(parts) * parts[0].dtype.type(problems.C[0]))

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from embedkit.cost import count
-from embedkit.probing.solver.blocks import Blocks, row_blocks
+from embedkit.probing.solver import gpu
+from embedkit.probing.solver.blocks import ROWS, Blocks, row_blocks
 from embedkit.probing.solver.features import Features
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
@@ -96,13 +97,16 @@ def solve_folds(
         0.0,
     )
     spent = 0.0
-    with row_blocks(len(X)) as blocks, ExitStack() as threads:
-        turned, axes = ready.turned(blocks, rounding_pays(float(X.size) * F * len(grid) * K))
+    rounded = ready.device == "cpu" and rounding_pays(float(X.size) * F * len(grid) * K)
+    with row_blocks(len(X), ROWS if ready.device == "cpu" else gpu.ROWS) as blocks, ExitStack() as threads:
+        turned, axes = ready.turned(blocks, rounded)
         threads.enter_context(one_thread(turned.products))
-        exact = _exact(X, blocks, accuracy)
+        exact = _exact(ready, blocks, accuracy)
         for part in _parts(solution, truth, exclusive, weights):
-            objective = Objective(exact, part.loss, part.weights, blocks)
-            hessian = Hessian(turned, part.loss, part.weights, blocks)
+            there = turned.products.there
+            loss, own = part.loss.at(there), there(part.weights)
+            objective = Objective(exact, loss, own, blocks)
+            hessian = Hessian(turned, loss, own, blocks)
             path = solve_path(objective, hessian, axes, grid, part.start(exact.columns), part.family, accuracy)
             for c, found in enumerate(path):
                 coef = found.W[..., :-1]
@@ -121,19 +125,19 @@ def solve_folds(
     )
 
 
-def _exact(X: np.ndarray, blocks: Blocks, accuracy: float) -> Features:
+def _exact(ready: Ready, blocks: Blocks, accuracy: float) -> Features:
     """Return the embeddings as an objective reads them, in the precision that the accuracy asks for."""
+    X = ready.X
     mean = X.mean(axis=0, dtype=np.float64)
     if accuracy < _SINGLE:
-        return Features.plain(X, mean, np.float64)
+        return ready.exact(mean, double=True)
 
     def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
         block = X[rows] - mean.astype(X.dtype)
         so_far += np.einsum("nd,nd->d", block, block)
 
     spread = np.sqrt(blocks.total(add, mean.shape, np.float64) / len(X))
-    single = (np.abs(mean) <= _NEAR * spread).all()
-    return Features.plain(X, mean, np.float32 if single else np.float64)
+    return ready.exact(mean, double=bool((np.abs(mean) > _NEAR * spread).any()))
 
 
 @dataclass(frozen=True)

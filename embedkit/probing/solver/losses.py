@@ -5,10 +5,13 @@ precision, p of the others has all of them. Scores have the shape (K, P, n): K c
 may be of either precision; Hessians are made of probabilities in single precision.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from embedkit.probing.solver.arrays import Array, host, library
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,9 @@ class Terms:
             the true one, 0 of the true one, (K, P, n); of a sigmoid the probability of what is not true.
     """
 
-    loss: np.ndarray
-    slope: np.ndarray
-    wrong: np.ndarray
+    loss: Array
+    slope: Array
+    wrong: Array
 
 
 class Loss(Protocol):
@@ -39,19 +42,23 @@ class Loss(Protocol):
         """Return the loss of some rows."""
         ...
 
-    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+    def at(self, there: Callable[[np.ndarray], Array]) -> "Loss":
+        """Return the loss where ``there`` takes an array to."""
+        ...
+
+    def known(self, weights: Array, rows: np.ndarray) -> int:
         """Return of how many ``rows`` at least, that weigh something in ``weights`` (B, n), a class is the true one."""
         ...
 
-    def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
+    def terms(self, scores: Array, base: np.ndarray, rows: slice) -> Terms:
         """Return the terms at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
         ...
 
-    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def product(self, wrong: Array, scores: Array, rows: slice) -> Array:
         """Return the second derivative times a change of the ``scores`` (K, P, n), overwritten."""
         ...
 
-    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
+    def curvature(self, wrong: Array, rows: slice, k: int, other: int) -> Array:
         """Return the second derivative by the scores of two classes, p (1 - p) or -p q, (P, n)."""
         ...
 
@@ -59,7 +66,7 @@ class Loss(Protocol):
 class Softmax:
     """One softmax over K classes; ``codes`` (n,) are the true ones."""
 
-    def __init__(self, codes: np.ndarray, classes: int) -> None:
+    def __init__(self, codes: Array, classes: int) -> None:
         self.codes = codes
         self.columns, self.free = classes, classes - 1
 
@@ -67,44 +74,54 @@ class Softmax:
         """As in `Loss`."""
         return Softmax(self.codes[rows], self.columns)
 
-    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+    def known(self, weights: Array, rows: np.ndarray) -> int:
         """As in `Loss`."""
-        return int(((weights[:, rows] > 0) @ np.eye(self.columns)[self.codes[rows]]).min())
+        counts = host(weights[:, rows]) > 0
+        return int((counts @ np.eye(self.columns)[host(self.codes[rows])]).min())
 
-    def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
+    def at(self, there: Callable[[np.ndarray], Array]) -> "Softmax":
         """As in `Loss`."""
-        true = self.codes[rows][None, None]
-        scores -= np.take_along_axis(scores, true, 0)
-        most = scores.max(axis=0)
+        return Softmax(there(self.codes), self.columns)
+
+    def terms(self, scores: Array, base: np.ndarray, rows: slice) -> Terms:
+        """As in `Loss`."""
+        xp, true = library(scores), self._true(rows)
+        scores -= scores[true].T
+        most = xp.amax(scores, axis=0)
         scores -= most
-        wrong = np.exp(scores, out=scores)
-        np.put_along_axis(wrong, true, 0, 0)
-        own, others = np.exp(-most), wrong.sum(axis=0)
-        loss = most + np.log1p(others + (own - 1))
+        wrong = xp.exp(scores, out=scores)
+        wrong[true] = 0
+        own, others = xp.exp(-most), wrong.sum(axis=0)
+        loss = most + xp.log1p(others + (own - 1))
         wrong /= own + others
-        slope = wrong.copy()
-        np.put_along_axis(slope, true, -wrong.sum(axis=0)[None], 0)
+        slope = wrong + 0
+        slope[true] = -wrong.sum(axis=0).T
         return Terms(loss, slope, wrong)
 
-    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def product(self, wrong: Array, scores: Array, rows: slice) -> Array:
         """As in `Loss`."""
-        true = self.codes[rows][None, None]
-        scores -= np.take_along_axis(scores, true, 0)
+        true = self._true(rows)
+        scores -= scores[true].T
         scores *= wrong
         scores -= wrong * scores.sum(axis=0)
-        np.put_along_axis(scores, true, -scores.sum(axis=0)[None], 0)
+        scores[true] = -scores.sum(axis=0).T
         return scores
 
-    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
+    def curvature(self, wrong: Array, rows: slice, k: int, other: int) -> Array:
         """As in `Loss`."""
-        codes, rest = self.codes[rows], wrong.sum(axis=0)
+        xp, codes, rest = library(wrong), self.codes[rows], wrong.sum(axis=0)
 
-        def probability(of: int) -> np.ndarray:
-            return np.asarray(np.where(codes == of, 1 - rest, wrong[of]))
+        def probability(of: int) -> Array:
+            return xp.where(codes == of, 1 - rest, wrong[of])
 
         if k == other:
-            return np.asarray(probability(k) * np.where(codes == k, rest, 1 - wrong[k]))
-        return np.asarray(-probability(k) * probability(other))
+            return probability(k) * xp.where(codes == k, rest, 1 - wrong[k])
+        return -probability(k) * probability(other)
+
+    def _true(self, rows: slice) -> tuple[Array, slice, Array]:
+        """Return what picks the true class of each row, (n, P) of (K, P, n)."""
+        codes = self.codes[rows]
+        return codes, slice(None), library(codes).arange(len(codes))
 
 
 class Sigmoid:
@@ -112,32 +129,36 @@ class Sigmoid:
 
     columns = free = 1
 
-    def __init__(self, sign: np.ndarray) -> None:
+    def __init__(self, sign: Array) -> None:
         self.sign = sign
 
     def of(self, rows: np.ndarray) -> "Sigmoid":
         """As in `Loss`."""
         return Sigmoid(self.sign[:, rows])
 
-    def known(self, weights: np.ndarray, rows: np.ndarray) -> int:
+    def known(self, weights: Array, rows: np.ndarray) -> int:
         """As in `Loss`."""
-        sign, counts = self.sign[:, rows], weights[:, rows] > 0
+        sign, counts = host(self.sign[:, rows]), host(weights[:, rows]) > 0
         return int(min((counts & (sign == side)).sum(axis=1).min() for side in (1, -1)))
 
-    def terms(self, scores: np.ndarray, base: np.ndarray, rows: slice) -> Terms:
+    def at(self, there: Callable[[np.ndarray], Array]) -> "Sigmoid":
         """As in `Loss`."""
-        sign = self.sign[base, rows]
-        margin = scores[0] * sign
-        small = np.exp(-np.abs(margin))
-        inverse = 1 / (1 + small)
-        wrong = np.where(margin > 0, small * inverse, inverse)
-        return Terms(np.log1p(small) + np.maximum(-margin, 0), (-sign * wrong)[None], wrong[None])
+        return Sigmoid(there(np.ascontiguousarray(self.sign)))
 
-    def product(self, wrong: np.ndarray, scores: np.ndarray, rows: slice) -> np.ndarray:
+    def terms(self, scores: Array, base: np.ndarray, rows: slice) -> Terms:
+        """As in `Loss`."""
+        xp, sign = library(scores), self.sign[base, rows]
+        margin = scores[0] * sign
+        small = xp.exp(-abs(margin))
+        inverse = 1 / (1 + small)
+        wrong = xp.where(margin > 0, small * inverse, inverse)
+        return Terms(xp.log1p(small) + (-margin).clip(min=0), (-sign * wrong)[None], wrong[None])
+
+    def product(self, wrong: Array, scores: Array, rows: slice) -> Array:
         """As in `Loss`."""
         scores *= wrong * (1 - wrong)
         return scores
 
-    def curvature(self, wrong: np.ndarray, rows: slice, k: int, other: int) -> np.ndarray:
+    def curvature(self, wrong: Array, rows: slice, k: int, other: int) -> Array:
         """As in `Loss`."""
-        return np.asarray(wrong[0] * (1 - wrong[0]))
+        return wrong[0] * (1 - wrong[0])

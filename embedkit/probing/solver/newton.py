@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedkit.probing.solver.arrays import Array, host, library
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.objective import Objective, Problems, State, penalty
 from embedkit.probing.solver.precondition import Preconditioner
@@ -38,7 +39,7 @@ class Found:
 
     W: np.ndarray
     value: np.ndarray
-    wrong: list[np.ndarray]
+    wrong: list[Array]
     converged: np.ndarray
     gap: np.ndarray
     iterations: np.ndarray
@@ -66,7 +67,7 @@ def minimise(
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
     forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
     active, value = np.arange(P), state.value.copy()
-    wrong = [block.copy() for block in state.wrong]
+    wrong = [block[:, active] for block in state.wrong]
     for _ in range(STEPS):
         inner = preconditioner.patience
         here = problems.at(active)
@@ -105,16 +106,17 @@ def minimise(
     return Found(W, value, wrong, converged, gap, iterations, preconditioner)
 
 
-def _largest_change(before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
+def _largest_change(before: list[Array], after: list[Array]) -> np.ndarray:
     """Return by how much the probability of a class moved, at most over all rows, (P,)."""
-    changes = [np.abs(new - old).sum(axis=0).max(axis=1) for old, new in zip(before, after, strict=True)]
+    moved = [abs(new - old).sum(axis=0) for old, new in zip(before, after, strict=True)]
+    changes = [host(library(one).amax(one, axis=1)) for one in moved]
     return np.asarray(np.max(changes, axis=0))
 
 
 def _newton_step(
     hessian: Hessian,
     problems: Problems,
-    wrong: list[np.ndarray],
+    wrong: list[Array],
     residual: np.ndarray,
     preconditioner: Preconditioner,
     forcing: np.ndarray,

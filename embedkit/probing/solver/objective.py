@@ -4,9 +4,11 @@ The problems share the matrix, so each pass over a block of its rows is two matr
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from embedkit.probing.solver.arrays import Array, host, single
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.features import Features, over_classes
 from embedkit.probing.solver.losses import Loss
@@ -34,12 +36,13 @@ class State:
 
     Attributes:
         value: (P,). gradient: (K, P, d + 1). wrong: for each block of rows the probabilities of the classes that are
-            not the true one, (K, P, rows) in single precision, which is all that a Hessian needs to know.
+            not the true one, (K, P, rows) in single precision, which is all that a Hessian needs to know; there where
+            the embeddings are multiplied.
     """
 
     value: np.ndarray
     gradient: np.ndarray
-    wrong: list[np.ndarray]
+    wrong: list[Array]
 
     def at(self, chosen: np.ndarray) -> "State":
         """Return it of some problems."""
@@ -50,10 +53,11 @@ class Objective:
     """C * sum_i weight_i loss_i + |w|^2 / 2 for each of several problems; the intercept is not penalised.
 
     Args:
-        features: of n rows. loss: of their scores. weights: (B, n) float32. blocks: of the rows.
+        features: of n rows. loss: of their scores. weights: (B, n) float32, where the features are multiplied.
+        blocks: of the rows.
     """
 
-    def __init__(self, features: Features, loss: Loss, weights: np.ndarray, blocks: Blocks) -> None:
+    def __init__(self, features: Features, loss: Loss, weights: Array, blocks: Blocks) -> None:
         self.features, self.loss, self.weights, self.blocks = features, loss, weights, blocks
         self.multiply_adds = 0.0
         # What rounding may add to a value, as a part of it.
@@ -72,12 +76,13 @@ class Objective:
 
         values, wrong = np.empty((len(self.blocks.slices), P)), [np.empty(0)] * len(self.blocks.slices)
 
-        def slope_of(number: int, rows: slice, X: np.ndarray) -> np.ndarray:
+        def slope_of(number: int, rows: slice, X: Any) -> Array:
             weights = self.weights[problems.base, rows]
             terms = self.loss.terms(over_classes(self.features.scores(free, X), K), problems.base, rows)
-            values[number] = np.einsum("pn,pn->p", terms.loss, weights)
-            wrong[number] = np.where(terms.wrong < _NONE, 0, terms.wrong).astype(np.float32)
-            return np.asarray(terms.slope[: self.loss.free] * weights)
+            values[number] = host((terms.loss * weights).sum(axis=1))
+            terms.wrong[terms.wrong < _NONE] = 0
+            wrong[number] = single(terms.wrong)
+            return terms.slope[: self.loss.free] * weights
 
         slope = self.features.back(self.blocks, slope_of, free.shape)
         gradient = problems.C[:, None] * over_classes(slope, K)

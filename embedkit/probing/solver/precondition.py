@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from embedkit.probing.solver.arrays import Array
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.objective import Problems
 
@@ -23,8 +24,9 @@ _FACTORED = 6000
 _FEW, _MANY, _MOST = 8, 30, 500
 # So few vectors are multiplied with a matrix of thousands sooner one by one than together, which copies it.
 _VECTORS = 4
-# Blocks are made anew when the products since have cost so many times as much.
-_WORTH = 20.0
+# Blocks are made anew when the products since have cost so many times as much; the whole takes their place, and is made
+# anew, when those at one C have cost this part of it.
+_WORTH, _SOON = 2.0, 0.5
 # A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
 _SLOW = 16
 
@@ -38,11 +40,11 @@ class Preconditioner(Protocol):
         """Return it times residuals (K, P, d + 1) of problems of these rows of the weights (P,)."""
         ...
 
-    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> "Preconditioner":
+    def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> "Preconditioner":
         """Return one that is nearer, at these problems and their probabilities; `hard`: which took too many steps."""
         ...
 
-    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> "Preconditioner":
+    def renewed(self, problems: Problems, wrong: list[Array], spent: float) -> "Preconditioner":
         """Return one for larger C, made at these problems of one C, where the multiply-adds `spent` on it pay that."""
         ...
 
@@ -61,7 +63,7 @@ class ClassBlocks:
         hessian: Hessian,
         family: np.ndarray,
         problems: Problems,
-        wrong: list[np.ndarray],
+        wrong: list[Array],
         rotated: bool,
         early: bool = False,
     ) -> None:
@@ -111,7 +113,7 @@ class ClassBlocks:
             pass
         return step - step.mean(axis=0) if len(step) > 1 else step
 
-    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> Preconditioner:
+    def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> Preconditioner:
         """As in `Preconditioner`: the blocks where certainty has begun, then the whole Hessian, if it is not large."""
         last = np.flatnonzero(np.isclose(problems.C, problems.C.max()))
         there = problems.at(last), [block[:, last] for block in wrong]
@@ -119,12 +121,13 @@ class ClassBlocks:
             return ClassBlocks(self.hessian, self.family, *there, self.rotated)
         return Whole(self.hessian, self.family, *there) if self.hessian.unknowns <= _FACTORED else self
 
-    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> Preconditioner:
+    def renewed(self, problems: Problems, wrong: list[Array], spent: float) -> Preconditioner:
         """As in `Preconditioner`."""
-        families = len(np.unique(self.family))
-        if self.hessian.unknowns <= _FACTORED and spent > families * self.hessian.cost_of_whole():
+        families, speed = len(np.unique(self.family)), self.hessian.features.products.speed
+        whole = families * self.hessian.cost_of_whole()
+        if self.hessian.unknowns <= _FACTORED and spent / speed > _SOON * whole:
             return Whole(self.hessian, self.family, problems, wrong)
-        if self.hessian.multiply_adds - self.since > _WORTH * self.cost:
+        if (self.hessian.multiply_adds - self.since) / speed > _WORTH * self.cost:
             return ClassBlocks(self.hessian, self.family, problems, wrong, self.rotated)
         return self
 
@@ -132,7 +135,7 @@ class ClassBlocks:
 class Whole:
     """The Hessian of all classes, which says also how they depend on each other; parameters as in `ClassBlocks`."""
 
-    def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[np.ndarray]) -> None:
+    def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[Array]) -> None:
         self.hessian, self.family = hessian, family
         self.patience = int(np.clip(hessian.cost_of_whole() / (_SLOW * hessian.cost_of_product()), _MANY, _MOST))
         of = family[problems.base]
@@ -153,7 +156,7 @@ class Whole:
             pass
         return step - step.mean(axis=0) if K > 1 else step
 
-    def sharper(self, problems: Problems, wrong: list[np.ndarray], hard: np.ndarray) -> "Whole":
+    def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> "Whole":
         """As in `Preconditioner`: rows of the weights with a hard problem get a Hessian of their own.
 
         Where a class of one fold can be told apart by a plane, and that of another can't, their Hessians are nothing
@@ -169,9 +172,9 @@ class Whole:
             found.roots[int(found.family[base])] = _whole_root(self.hessian, problems, wrong, last)
         return found
 
-    def renewed(self, problems: Problems, wrong: list[np.ndarray], spent: float) -> "Whole":
+    def renewed(self, problems: Problems, wrong: list[Array], spent: float) -> "Whole":
         """As in `Preconditioner`."""
-        pays = spent > len(self.roots) * self.hessian.cost_of_whole()
+        pays = spent / self.hessian.features.products.speed > _SOON * len(self.roots) * self.hessian.cost_of_whole()
         return Whole(self.hessian, self.family, problems, wrong) if pays else self
 
 
@@ -187,7 +190,7 @@ def _times_square(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
     return np.stack([root.T @ (root @ row) for row in rows])
 
 
-def _whole_root(hessian: Hessian, problems: Problems, wrong: list[np.ndarray], chosen: np.ndarray) -> np.ndarray:
+def _whole_root(hessian: Hessian, problems: Problems, wrong: list[Array], chosen: np.ndarray) -> np.ndarray:
     """Return the inverse of the lower Cholesky factor of the mean Hessian of some problems."""
     from scipy.linalg.lapack import dpotrf, dtrtri
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from embedkit.probing.solver.blocks import Blocks
 from embedkit.probing.solver.features import Features
-from embedkit.probing.solver.products import Plain, Rounded, import_early
+from embedkit.probing.solver.gpu import OnDevice
+from embedkit.probing.solver.products import Plain, Products, Rounded, import_early
 
 # With so many rows for each feature, exact blocks of a Hessian cost little beside its products: no axes are needed.
 _TALL = 8
@@ -38,11 +39,12 @@ class Ready:
     """Embeddings (n, d) whose principal axes are found once, for a search and the fit that follows it.
 
     Args:
-        X: single or double precision, not changed afterwards.
+        X: single or double precision, not changed afterwards. device: where they are multiplied, as torch names it;
+            on ``cpu`` by numpy, and in bfloat16 by torch where that pays.
     """
 
-    def __init__(self, X: np.ndarray) -> None:
-        self.X = X
+    def __init__(self, X: np.ndarray, device: str = "cpu") -> None:
+        self.X, self.device = X, device
         self._turned: tuple[Features, Axes] | None = None
 
     def __len__(self) -> int:
@@ -58,8 +60,16 @@ class Ready:
         if self._turned is None:
             if rounded and not is_tall(self.X):
                 import_early()
-            self._turned = principal_axes(self.X, blocks, rounded)
+            self._turned = principal_axes(self.X, blocks, rounded, self.device)
         return self._turned
+
+    def exact(self, mean: np.ndarray, double: bool) -> Features:
+        """Return them as they are, less their mean (d,), in single or double precision."""
+        precision = np.float64 if double else np.float32
+        if self.device == "cpu":
+            return Features.plain(self.X, mean, precision)
+        products = OnDevice.made_of(self.X, self.device, rounded=False, double=double)
+        return Features(self.X, mean.astype(precision), precision, products)
 
 
 def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
@@ -76,17 +86,18 @@ def is_tall(X: np.ndarray) -> bool:
     return bool(len(X) >= _TALL * X.shape[1])
 
 
-def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tuple[Features, Axes]:
+def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False, device: str = "cpu") -> tuple[Features, Axes]:
     """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back.
 
     Args:
         rounded: where they are rotated, products with them are in bfloat16. Each axis is rounded by its own scale, so
-            that those along which little varies are as right as the others.
+            that those along which little varies are as right as the others. device: where products are made; a GPU
+            rounds those with rotated embeddings, where it can.
     """
     n, d = X.shape
     mean = X.mean(axis=0, dtype=np.float64)
     if is_tall(X):
-        return Features.plain(X, mean, np.float32), Axes(None)
+        return Ready(X, device).exact(mean, double=False), Axes(None)
     span = None
     if n < d:
         # The solution lies in the span of the rows (representer theorem): n numbers say as much as d, and sooner.
@@ -96,7 +107,7 @@ def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tupl
         block = (X[rows] - mean).astype(np.float32)
         return block if span is None else np.asarray(block @ span, np.float32)
 
-    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1], Plain.square))
+    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1], Plain(X, np.float32).square))
     Z = np.empty((n, basis.shape[1]), np.float32)
 
     def rotate(rows: slice) -> None:
@@ -104,7 +115,9 @@ def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False) -> tupl
 
     blocks.each(rotate)
     axes = Axes(basis if span is None else (span @ basis).astype(np.float32))
-    products = Rounded.made_of(Z) if rounded else Plain(Z, np.float32)
+    products: Products = Rounded.made_of(Z) if rounded else Plain(Z, np.float32)
+    if device != "cpu":
+        products = OnDevice.made_of(Z, device, rounded=True)
     return Features(Z, np.zeros(basis.shape[1], np.float32), np.float32, products), axes
 
 
