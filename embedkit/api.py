@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedkit import cache as caches
-from embedkit import datasets, encoders
+from embedkit import datasets, encoders, int8
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import AnyJob, Derived, Progress, derive, embedding_cost, extract_all_named, prepare
@@ -16,8 +16,6 @@ from embedkit.extraction import extract as run_extraction
 
 if TYPE_CHECKING:
     from embedkit.probing import ProbeResult
-
-PRECISIONS = ("bf16", "fp32")
 
 
 def cache_folder(given: Path | str | None = None) -> Path:
@@ -48,7 +46,8 @@ def extract(
         data: a catalog name, ``folder:PATH``, ``csv:PATH`` or another address of `embedkit.open_dataset`.
         cache: the folder of all caches. root: the folder of all data sets. weights: a checkpoint, or a folder
             of them.
-        precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it.
+        precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it. ``int8`` (with OpenVINO and
+            NNCF) is calibrated on images of the set, ``int8:SET`` on those of another one.
         device: ``cpu`` or ``cuda``.
         engine: what computes the encoder: ``torch``, ``compile``, ``openvino`` or ``onnx``; by default the fastest
             of them on this machine.
@@ -62,7 +61,9 @@ def extract(
     Raises:
         EmbedkitError: unknown names, missing files or weights, no readable image, a full disk.
     """
-    job = job_for(model, weights=weights, precision=precision, device=device, engine=engine, decoder=decoder)
+    how: dict[str, Any] = {"device": device, "engine": engine, "decoder": decoder}
+    places: dict[str, Any] = {"cache": cache, "root": root, "workers": workers, "progress": progress}
+    job = job_for(model, weights=weights, precision=int8.calibrated_on(precision, [data]), **how, **places)
     dataset = datasets.open_dataset(data, _path(root))
     report = run_extraction(dataset, job, cache_folder(cache), workers=workers, batch=batch, progress=progress)
     return caches.read(report.path)
@@ -77,17 +78,21 @@ def job_for(
     engine: str | None = None,
     decoder: str | None = None,
     fetch: bool = True,
+    cache: Path | str | None = None,
+    **making: Any,
 ) -> AnyJob:
-    """Return the job of a model; ``weights`` may be a checkpoint or a folder of them."""
-    if precision not in (None, *PRECISIONS):
-        raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}")
+    """Return the job of a model; ``weights`` may be a checkpoint or a folder of them.
+
+    A network in int8 lies in ``cache``; of ``making`` one that does not yet, `embedkit.int8.understood` knows.
+    """
+    precision, calibration = int8.understood(precision, cache_folder(cache), **making)
     if device is not None:
         encoders.check_device(device)
     given = _path(weights)
     folder = given if given is not None and given.is_dir() else None
     file = None if folder else given
-    where: dict[str, Any] = {"device": device, "engine": engine, "decoder": decoder}
-    return prepare(model, weights=file, weights_folder=folder, precision=precision, fetch=fetch, **where)
+    how: dict[str, Any] = {"device": device, "engine": engine, "decoder": decoder, "calibration": calibration}
+    return prepare(model, weights=file, weights_folder=folder, precision=precision, fetch=fetch, **how)
 
 
 def bring_up_to_date(
@@ -153,9 +158,10 @@ def embeddings(
         return data
     if model is None:
         raise EmbedkitError(f"which encoder's embeddings of {data}? Give model=")
-    job = job_for(model, weights=weights, precision=precision, device=device)
-    folder = cache_folder(cache)
-    return bring_up_to_date(job, data, cache=folder, root=_path(root), workers=workers, progress=progress)
+    places: dict[str, Any] = {"cache": cache_folder(cache), "root": _path(root), "workers": workers}
+    places["progress"] = progress
+    job = job_for(model, weights=weights, precision=precision, device=device, **places)
+    return bring_up_to_date(job, data, **places)
 
 
 def probe(

@@ -1,5 +1,7 @@
 """`load`: cached embeddings by name, in one line of a downstream script."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,10 @@ from embedkit import cache as caches
 from embedkit import datasets, encoders
 from embedkit.api import cache_folder, job_for
 from embedkit.cache import EmbeddingSet
+from embedkit.encoders import INT8
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import every_way
+from embedkit.extraction import AnyJob, every_way
+from embedkit.int8 import calibrated_on
 
 
 def load(
@@ -29,7 +33,8 @@ def load(
     Args:
         model, data: as in `extract`. Of ``aligned:FILE`` it is what the cached embeddings of its image encoder are in
             the space of its texts, whose key the file knows. cache: the folder of all caches. weights: as in `extract`.
-        precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one.
+        precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one. ``int8`` is what the set
+            itself has calibrated, ``int8:SET`` what another one has.
         key: names one file where several fit.
         rows: a slice, positions or a mask of the rows to read, by default all; the others are not read.
 
@@ -45,7 +50,9 @@ def load(
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
-    return caches.read(files[0] if key else _current(files, model, weights, precision, command), rows)
+    if key:
+        return caches.read(files[0], rows)
+    return caches.read(_current(files, model, weights, calibrated_on(precision, [data]), command, folder), rows)
 
 
 def _aligned(model: str, data: str, folder: Path) -> EmbeddingSet:
@@ -64,12 +71,24 @@ def _aligned(model: str, data: str, folder: Path) -> EmbeddingSet:
     )
 
 
-def _current(files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str) -> Path:
+def jobs_for(model: str, ways: Iterable[tuple[str | None, str | None]], **how: Any) -> Iterator[AnyJob]:
+    """Yield the job of a model for each precision and decoder, but for networks in int8 that are not there.
+
+    Args:
+        ways: from `embedkit.extraction.every_way`. how: as in `embedkit.api.job_for`.
+    """
+    for precision, decoder in ways:
+        with suppress(caches.NotCached):
+            yield job_for(model, precision=precision, decoder=decoder, calibrate=False, **how)
+
+
+def _current(
+    files: list[Path], model: str, weights: Path | str | None, precision: str | None, command: str, folder: Path
+) -> Path:
     by_key = {path.stem.rpartition(".")[2]: path for path in files}
     today: dict[str, Any] = {}
     try:
-        for number, policy in every_way(precision):
-            job = job_for(model, precision=number, decoder=policy, weights=weights, fetch=False)
+        for job in jobs_for(model, every_way(precision), weights=weights, fetch=False, cache=folder):
             if job.key in by_key:
                 return by_key[job.key]
             today = today or job.configuration
@@ -82,7 +101,8 @@ def _current(files: list[Path], model: str, weights: Path | str | None, precisio
 
 
 def _only(files: list[Path], precision: str | None) -> Path:
-    fit = [path for path in files if precision in (None, _precision_of(path))]
+    wanted = (precision or "").partition(":")[0]
+    fit = [path for path in files if _precision_of(path) == wanted or (not wanted and _precision_of(path) != INT8)]
     if len(fit) != 1:
         names = ", ".join(path.name for path in fit or files)
         raise EmbedkitError(

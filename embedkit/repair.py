@@ -1,13 +1,13 @@
 """`repair`: a damaged cache file is made anew, and only the vectors that are lost are embedded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from embedkit import datasets, encoders
-from embedkit.api import job_for
-from embedkit.cache import store_of
+from embedkit.cache import Store, store_of
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import AnyJob, Progress, Report, every_way, extract
+from embedkit.extraction import AnyJob, Progress, Report, every_way, extract, networks_of
+from embedkit.loading import jobs_for
 
 
 def repair(
@@ -40,6 +40,12 @@ def repair(
     return extract(datasets.open_dataset(fitting[0], root), job, store.cache, progress=progress, repair=True)
 
 
+def _ways(store: Store) -> Iterator[tuple[str | None, str | None]]:
+    yield from every_way()
+    for name in networks_of(store.cache, store.encoder):
+        yield from every_way(f"{encoders.INT8}:{name}")
+
+
 def _names(data: str, folder: str) -> bool:
     try:
         return datasets.dataset_name(data) == folder
@@ -55,8 +61,7 @@ def _job(path: Path, models: Sequence[str], weights: Path | None) -> AnyJob:
             fits = encoders.resolve(model).slug == store.encoder
         except EmbedkitError:
             continue
-        for precision, decoder in every_way() if fits else ():
-            job = job_for(model, weights=weights, precision=precision, decoder=decoder)
+        for job in jobs_for(model, _ways(store), weights=weights, cache=store.cache) if fits else ():
             if job.key == store.key:
                 return job
     why = (

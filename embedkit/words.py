@@ -105,7 +105,8 @@ def zero_shot(
     if isinstance(data, EmbeddingSet):
         refuse_other_space(data, tower)
     else:
-        job = api.job_for(str(model), weights=weights, precision=precision, device=device)
+        places: dict[str, Any] = {"cache": cache, "root": root, "workers": workers, "progress": progress}
+        job = api.job_for(str(model), weights=weights, precision=precision, device=device, **places)
         _refuse_early(job.configuration["encoder"], tower, str(model))
     chosen = prompts_for(data, prompts)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "device": device, "workers": workers}

@@ -1,5 +1,6 @@
 """``embedkit cache``: look at, check, export and remove cache files."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,7 @@ def _described(path: Path) -> dict[str, Any]:
         "dataset": header.provenance["dataset"],
         "configuration": configuration,
         "version": header.provenance["version"],
+        **({"int8": json.loads(header.provenance["int8"])} if "int8" in header.provenance else {}),
     }
 
 
@@ -194,7 +196,8 @@ def merge(
     from embedkit.extraction import extract_all_named
 
     api.check_names(model, data)
-    jobs = [api.job_for(name, weights=weights, precision=precision) for name in api.each(model)]
+    how: dict[str, Any] = {"weights": weights, "precision": precision, "cache": cache, "calibrate": False}
+    jobs = [api.job_for(name, **how) for name in api.each(model)]
     reports = []
     for name in api.each(data):
         folder = api.cache_folder(cache)

@@ -17,6 +17,7 @@ _EXTRAS = {
     "plots": ("matplotlib", "umap"),
     "onnx": ("onnxruntime",),
     "openvino": ("openvino",),
+    "int8": ("openvino", "nncf"),
     "text": ("transformers",),
     "hf": ("pyarrow",),
     "remote": ("fsspec", "aiohttp"),

@@ -29,7 +29,7 @@ def extract(
     as_json: options.Json = False,
 ) -> None:
     """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
-    from embedkit import api, datasets
+    from embedkit import api, datasets, int8
     from embedkit.extraction import extract_all_named
 
     if pseudonymise:
@@ -38,8 +38,9 @@ def extract(
     part = _part(shard)
     ray = _cluster(cluster, shard, address, ray_workers, gpus_per_worker)
     reports = []
-    how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
-    how |= {"engine": engine, "decoder": decoder}
+    how: dict[str, Any] = {"weights": places.weights, "device": places.device, "engine": engine, "decoder": decoder}
+    how["precision"] = int8.calibrated_on(places.precision, api.each(data))
+    how |= {"cache": places.cache, "root": places.root, "workers": places.workers, "progress": Steps()}
     jobs = [api.job_for(name, **how) for name in api.each(model)]
     folder = api.cache_folder(places.cache)
     run: dict[str, Any] = {"root": places.root, "workers": places.workers, "batch": batch, "part": part, "cluster": ray}
@@ -112,6 +113,7 @@ def _as_dict(report: Any) -> dict[str, Any]:
         "embedded": report.embedded,
         "reused": report.reused,
         "engine": report.engine,
+        "int8": report.int8,
         "failed": report.ledger,
         "seconds": round(report.seconds, 3),
     }

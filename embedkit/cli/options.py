@@ -41,7 +41,12 @@ Weights = Annotated[
     typer.Option("--weights", help="A checkpoint, or a folder of them [default: $EMBEDKIT_WEIGHTS, then the hub]."),
 ]
 Precision = Annotated[
-    str | None, typer.Option("--precision", help="bf16 or fp32 [default: bf16 where the machine computes in it].")
+    str | None,
+    typer.Option(
+        "--precision",
+        help="bf16 or fp32 [default: bf16 where the machine computes in it]; or int8:SET, calibrated on images of SET "
+        "(docs/speed.md). Needs embedkit[int8].",
+    ),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda [default: cuda where there is one].")]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Decoding processes [default: one per core].")]

@@ -136,9 +136,8 @@ def probe(
     steps = Steps()
     failed: dict[str, int] = {}
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
-    jobs = {name: api.job_for(name, **how) for name in api.each(model)}
-
     where: dict[str, Any] = {"cache": api.cache_folder(places.cache), "root": places.root, "workers": places.workers}
+    jobs = {name: api.job_for(name, progress=steps, **how, **where) for name in api.each(model)}
     if len(jobs) > 1:
         sets = list(dict.fromkeys([*data, *([test] if test else [])]))
         api.bring_all_up_to_date(list(jobs.values()), sets, progress=steps, **where)

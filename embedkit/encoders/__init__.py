@@ -13,11 +13,23 @@ from embedkit.encoders.batch import best_batch
 from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
 from embedkit.encoders.device import check_device, default_device, default_precision
-from embedkit.encoders.encoder import Encoder, OutOfMemory, check_engine_for, load_encoder
+from embedkit.encoders.encoder import (
+    INT8,
+    PRECISIONS,
+    Encoder,
+    OutOfMemory,
+    check_engine_for,
+    check_int8,
+    check_quantises,
+    load_encoder,
+    load_quantised,
+    quantise,
+)
 from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
 from embedkit.encoders.pair import AlignedPair
 from embedkit.encoders.preprocess import Preprocessing
+from embedkit.encoders.quantised import QuantisedNetwork, network_facts
 from embedkit.encoders.resolve import resolve
 from embedkit.encoders.sentence import SentenceCard, sentence_catalog
 from embedkit.encoders.text_encoder import TextEncoder, TextTower
@@ -34,6 +46,8 @@ from embedkit.encoders.weights import (
 
 __all__ = [
     "ALIGNED",
+    "INT8",
+    "PRECISIONS",
     "AlignedPair",
     "Encoder",
     "EncoderCard",
@@ -41,6 +55,7 @@ __all__ = [
     "Occasion",
     "OutOfMemory",
     "Preprocessing",
+    "QuantisedNetwork",
     "SentenceCard",
     "TextEncoder",
     "TextTower",
@@ -51,14 +66,19 @@ __all__ = [
     "check",
     "check_device",
     "check_engine_for",
+    "check_int8",
+    "check_quantises",
     "configuration",
     "default_device",
     "default_precision",
     "find_weights",
     "has_text",
     "load_encoder",
+    "load_quantised",
     "local_weights",
+    "network_facts",
     "of_pair",
+    "quantise",
     "resolve",
     "sentence_catalog",
     "space",

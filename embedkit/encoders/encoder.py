@@ -2,17 +2,24 @@
 
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.encoders import engines
 from embedkit.encoders.card import EncoderCard, configuration
+from embedkit.encoders.device import default_precision
+from embedkit.encoders.engines import int8
 from embedkit.encoders.engines.fastest import Contest, Occasion
+from embedkit.encoders.quantised import QuantisedNetwork
 from embedkit.encoders.weights import Weights
 from embedkit.errors import EmbedkitError
+from embedkit.machine import version_of
 
 PRECISIONS = ("fp32", "bf16")
+INT8 = int8.INT8
+"""The precision that is never chosen by itself: it needs a network that some images have calibrated."""
 
 
 class OutOfMemory(EmbedkitError):
@@ -137,10 +144,69 @@ def load_encoder(
     from embedkit.encoders.engines.eager import check_device
 
     check_device(device)
-    build = partial(import_module(f"embedkit.encoders.backends.{card.backend}").build, card, weights.path)
+    build = _builder(card, weights)
     if engine == engines.AUTO and occasion is not None:
         known = configuration(card, "", precision)
         name, running = Contest(card.name, known, build, card.preprocessing, precision, device).fastest(occasion)
         return Encoder(card, running, name)
     name = engines.DEFAULT if engine == engines.AUTO else engine
     return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name)
+
+
+def check_int8(card: EncoderCard, weights: Weights, engine: str, device: str) -> None:
+    """Raise EmbedkitError unless an encoder can be run in int8 here; nothing is loaded.
+
+    Args:
+        engine: as in `load_encoder`. device: where it is to run.
+    """
+    if _is_graph(card, weights):
+        raise EmbedkitError(
+            f"{weights.path} is an ONNX graph, which runs in the precision that it was exported in: leave --precision "
+            "out"
+        )
+    if engine not in (engines.AUTO, int8.ENGINE):
+        raise EmbedkitError(
+            f"int8 is computed by the engine {int8.ENGINE} alone, not by {engine}: leave out --engine and "
+            "EMBEDKIT_ENGINE, or choose --precision bf16 or fp32"
+        )
+    if missing := int8.lacks(device):
+        raise EmbedkitError(f"int8 lacks {missing}")
+
+
+def check_quantises() -> None:
+    """Raise EmbedkitError unless `quantise` has its packages here."""
+    if missing := int8.lacks_to_quantise():
+        raise EmbedkitError(f"int8 lacks {missing}")
+
+
+def quantise(
+    card: EncoderCard, weights: Weights, images: NDArray[np.uint8], digests: tuple[str, ...], data: str
+) -> QuantisedNetwork:
+    """Build the model of a card and make it a network in int8, calibrated on images.
+
+    Args:
+        card, weights: as in `load_encoder`. images: (n, *shape) uint8, as its preprocessing returns them.
+        digests: of the images. data: the name of their set.
+
+    Raises:
+        EmbedkitError: as `load_encoder`; a package is missing; NNCF can't quantise the model.
+    """
+    check_quantises()
+    graph, numbers = int8.quantise(_builder(card, weights)(), card.preprocessing, images)
+    made_with = {name: version_of(name) for name in ("nncf", "openvino", "torch")}
+    return QuantisedNetwork(graph, numbers, default_precision(card), digests, data, made_with)
+
+
+def load_quantised(card: EncoderCard, network: Path) -> Encoder:
+    """Load what `quantise` made and `QuantisedNetwork.save` wrote.
+
+    Raises:
+        EmbedkitError: the file is damaged.
+    """
+    found = QuantisedNetwork.load(network)
+    running = int8.start(found.graph, found.numbers, card.preprocessing, found.rest)
+    return Encoder(card, running, int8.ENGINE)
+
+
+def _builder(card: EncoderCard, weights: Weights) -> engines.Build:
+    return partial(import_module(f"embedkit.encoders.backends.{card.backend}").build, card, weights.path)

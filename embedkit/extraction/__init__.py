@@ -1,5 +1,6 @@
 """From an `ImageSet` and an encoder to a cache file: read, decode, batch, encode, write, resume."""
 
+from embedkit.extraction.calibrated import Calibration, networks_of
 from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.derived import derive, extract, extract_all
 from embedkit.extraction.job import AnyJob, Derived, Job, every_way, prepare
@@ -10,6 +11,7 @@ from embedkit.extraction.report import Interrupted, Report
 
 __all__ = [
     "AnyJob",
+    "Calibration",
     "Derived",
     "Embedded",
     "Interrupted",
@@ -25,5 +27,6 @@ __all__ = [
     "extract_all",
     "extract_all_named",
     "extract_named",
+    "networks_of",
     "prepare",
 ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from embedkit.cache import read_header
 from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import run
-from embedkit.extraction.job import AnyJob, Derived, Job
+from embedkit.extraction.job import AnyJob, Derived, Job, measured_of
 from embedkit.extraction.report import Report
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def derive(job: Derived, cache: Path, data: str, repair: bool = False) -> Report
             store.commit(base.table, base.failed, base.files, [*kept, *fresh], provenance)
     count, failed = len(base.table), base.failed.to_dict("records")
     seconds, total = time.perf_counter() - begun, count + len(failed)
-    return Report(store.path, data, job.encoder, job.key, total, made, max(0, count - made), seconds, ledger=failed)
+    done = Report(store.path, data, job.encoder, job.key, total, made, max(0, count - made), seconds, ledger=failed)
+    return replace(done, int8=measured_of(job, cache, data))
 
 
 def _says_the_same(current: "Cached", base: "Cached", provenance: dict[str, Any]) -> bool:

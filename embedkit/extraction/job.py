@@ -15,9 +15,10 @@ from embedkit._version import __version__
 from embedkit.cache import Store, cache_key
 from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
-from embedkit.encoders import engines
-from embedkit.encoders.encoder import PRECISIONS
+from embedkit.encoders import INT8, PRECISIONS, engines
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.appraised import Appraisal, Rival
+from embedkit.extraction.calibrated import Calibration
 from embedkit.extraction.decode import Way
 
 
@@ -37,6 +38,7 @@ class Job:
         device: where it runs, decided only then: asking for a GPU imports torch.
         load: builds the encoder for an occasion; called only when there is something to embed.
         multiply_adds: counts those of one image; None where the encoder can't be seen into.
+        appraisal: what measures its gain and its cost where it is in int8.
     """
 
     encoder: str
@@ -46,6 +48,7 @@ class Job:
     device: Callable[[], str]
     load: Callable[[encoders.Occasion], encoders.Encoder]
     multiply_adds: Callable[[encoders.Encoder], int | None] = _uncounted
+    appraisal: Appraisal | None = None
 
     @property
     def way(self) -> Way:
@@ -116,23 +119,26 @@ def prepare(
     engine: str | None = None,
     decoder: str | None = None,
     fetch: bool = True,
+    calibration: Calibration | None = None,
 ) -> AnyJob:
     """Find the encoder and its weights and say what the key of its vectors is, without importing torch.
 
     Args:
         model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED``, ``onnx:PATH`` or ``aligned:FILE``.
         weights: the file to take. weights_folder: where to look first, else ``EMBEDKIT_WEIGHTS``.
-        precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it.
+        precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it. ``int8`` needs a calibration.
         device: ``cpu`` or ``cuda``.
         engine: what computes it, ``auto`` or one of `embedkit.encoders.engines.MODULES`; by default
             ``EMBEDKIT_ENGINE``, then auto.
         decoder: ``full`` or ``scaled`` (large JPEGs at a fraction of their size); by default ``EMBEDKIT_DECODER``,
             then full.
         fetch: whether a hub may be asked.
+        calibration: says where the network in int8 is, which is made here where there is none yet; that takes a minute
+            and imports torch.
 
     Raises:
         EmbedkitError: unknown model, engine or decoder, or its weights can't be found, or are not those of an aligned
-            pair.
+            pair; of int8 as `Calibration.network` and `embedkit.encoders.check_int8`.
     """
     driven = engine or os.environ.get("EMBEDKIT_ENGINE") or engines.AUTO
     engines.check_engine(driven)
@@ -142,18 +148,21 @@ def prepare(
     card = encoders.resolve(model)
     if card.backend == encoders.ALIGNED:
         places: dict[str, Any] = {"weights": weights, "weights_folder": weights_folder, "fetch": fetch}
-        return _derived(card, precision, decoder, {**places, "device": device, "engine": engine})
+        places |= {"device": device, "engine": engine, "calibration": calibration}
+        return _derived(card, precision, decoder, places)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     chosen = precision or encoders.default_precision(card)
     # Asked for by name, it is checked also where nothing is left to do. Whether there is a GPU isn't known before torch
     # is imported, and what compile lacks depends on it.
-    if engine and engine not in (engines.AUTO, *([] if device else ["compile"])):
+    if chosen == INT8:
+        encoders.check_int8(card, found, driven, device or "cpu")
+    elif engine and engine not in (engines.AUTO, *([] if device else ["compile"])):
         encoders.check_engine_for(card, found, engine, chosen, device or "cpu")
     # A worker of a cluster may run in another folder.
     found = replace(found, path=found.path.absolute())
 
     def where() -> str:
-        return device or encoders.default_device()
+        return "cpu" if chosen == INT8 else device or encoders.default_device()
 
     def multiply_adds(encoder: encoders.Encoder) -> int | None:
         if found.path.suffix == ".onnx":
@@ -168,15 +177,50 @@ def prepare(
         "decoder": images.DECODERS[policy],
         "focus": None,
     }
-    return Job(
+    job = Job(
         encoder=card.slug,
         configuration=configuration,
         preprocessing=card.preprocessing,
-        dtype=np.dtype(np.float16 if chosen == "bf16" else np.float32),
+        dtype=np.dtype(np.float32 if chosen == "fp32" else np.float16),
         device=where,
         load=lambda occasion: encoders.load_encoder(card, found, chosen, where(), driven, occasion),
         multiply_adds=multiply_adds,
     )
+    return job if calibration is None else _quantised(job, card, found, calibration)
+
+
+def _quantised(job: Job, card: encoders.EncoderCard, weights: encoders.Weights, calibration: Calibration) -> Job:
+    """Return a job in int8 as it is with the network that its calibration gives, whose digest is part of the key."""
+    network = calibration.network(card, weights, job.way, job.configuration)
+    encoder = {**job.configuration["encoder"], "network": encoders.network_facts(network)["digest"]}
+    best = encoders.default_precision(card)
+
+    def load(precision: str, device: str, engine: str, occasion: encoders.Occasion) -> encoders.Encoder:
+        return encoders.load_encoder(card, weights, precision, device, engine, occasion)
+
+    quantised = replace(
+        job,
+        configuration={**job.configuration, "encoder": encoder},
+        load=lambda _: encoders.load_quantised(card, network),
+    )
+    appraisal = Appraisal(
+        encoder=job.encoder,
+        key=quantised.key,
+        network=network,
+        way=job.way,
+        load=quantised.load,
+        exact=lambda occasion: load("fp32", "cpu", "openvino", occasion),
+        best=Rival(best, lambda occasion: load(best, encoders.default_device(), engines.AUTO, occasion)),
+        drift=calibration.drift,
+    )
+    return replace(quantised, appraisal=appraisal)
+
+
+def measured_of(job: AnyJob, cache: Path, data: str) -> dict[str, Any] | None:
+    """Return what was measured of an encoder in int8 on a set; None where it is in another precision."""
+    if isinstance(job, Derived):
+        return measured_of(job.base, cache, data)
+    return None if job.appraisal is None else job.appraisal.known(cache, data)
 
 
 def every_way(precision: str | None = None, decoder: str | None = None) -> Iterator[tuple[str | None, str | None]]:

@@ -60,3 +60,15 @@ def with_engine(provenance: dict[str, Any], before: Mapping[str, Any] | None, en
     known = str((before or {}).get("engine", ""))
     names = sorted({*known.split(", "), *engine.split(", ")} - {""})
     return {**provenance, "engine": ", ".join(names)} if names else provenance
+
+
+def with_int8(
+    provenance: dict[str, Any], before: Mapping[str, Any] | None, measured: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return a provenance that says what was measured of int8, now or before; of another precision as it is.
+
+    Args:
+        before: the provenance of the file that is replaced, None where there is none.
+    """
+    text = json.dumps(measured) if measured else (before or {}).get("int8")
+    return {**provenance, "int8": text} if text else provenance

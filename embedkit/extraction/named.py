@@ -8,7 +8,7 @@ from typing import Any
 from embedkit.cache import recall, remember
 from embedkit.datasets import dataset_footprint, dataset_name, open_dataset
 from embedkit.extraction.derived import extract_all
-from embedkit.extraction.job import AnyJob
+from embedkit.extraction.job import AnyJob, measured_of
 from embedkit.extraction.report import Report
 
 
@@ -44,7 +44,8 @@ def extract_all_named(
     reports: dict[Path, Report] = {}
     for job, path in zip(jobs, paths, strict=True):
         if footprint is not None and (images := recall(path, footprint)) is not None:
-            reports[path] = Report(path, name, job.encoder, job.key, images, 0, images, time.perf_counter() - begun)
+            seconds, int8 = time.perf_counter() - begun, measured_of(job, cache, name)
+            reports[path] = Report(path, name, job.encoder, job.key, images, 0, images, seconds, int8=int8)
     left = [job for job, path in zip(jobs, paths, strict=True) if path not in reports]
     for report in extract_all(open_dataset(data, root), left, cache, part=part, **options) if left else []:
         reports[report.path] = report

@@ -23,6 +23,7 @@ class Report:
         path: the cache file. total: images of the set. embedded: vectors computed now.
         reused: images whose vector existed. seconds: wall time.
         engine: what has computed vectors now, empty if nothing.
+        int8: what `Appraisal` has measured of int8 on this set, None for another precision.
         ledger: a row for each image that failed: ``id``, ``path``, ``reason``, ``message``.
     """
 
@@ -36,6 +37,7 @@ class Report:
     seconds: float
     engine: str = ""
     ledger: list[dict[Hashable, Any]] = field(default_factory=list)
+    int8: dict[str, Any] | None = None
 
     @property
     def failed(self) -> "pd.DataFrame":

@@ -18,7 +18,7 @@ from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.elsewhere import embed_elsewhere, together
 from embedkit.extraction.heap import kept_heap
-from embedkit.extraction.job import Job
+from embedkit.extraction.job import Job, measured_of
 from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
@@ -66,6 +66,7 @@ def extract_all(
     """
     begun = time.perf_counter()
     progress = progress or Silent()
+    whole = dataset
     if part is not None:
         dataset = _part_of(dataset, *part)
     table = canonical_table(dataset)
@@ -86,6 +87,7 @@ def extract_all(
             time.perf_counter() - begun,
             engine,
             failed.to_dict("records"),
+            measured_of(job, cache, dataset.name),
         )
 
     left: dict[Path, tuple[Job, Store]] = {}
@@ -110,12 +112,18 @@ def extract_all(
                 progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
             locks.enter_context(store.lock())
             targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
+        measuring = time.perf_counter()
+        for target in targets:
+            # Before the hours of a run, so that whoever sees that it does not pay can stop it.
+            if target.job.appraisal is not None and target.pending and not merge_only:
+                target.job.appraisal.measure(whole, cache, workers, progress)
+        begun += time.perf_counter() - measuring
         with measured() as meter, kept_heap():
             elsewhere = _Pass(addresses, workers, batch, progress, merge_only, cluster).embed(targets)
-        whole = sum(target.seconds for target in targets)
+        seconds = sum(target.seconds for target in targets)
         for target in targets:
             if part is None:
-                target.commit(together(meter.cost, elsewhere).part(target.seconds / whole if whole else 0.0))
+                target.commit(together(meter.cost, elsewhere).part(target.seconds / seconds if seconds else 0.0))
             else:
                 target.note()
             report(target.job, target.store, target.embedded, target.ledger(), target.engine)

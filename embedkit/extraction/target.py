@@ -12,8 +12,8 @@ from embedkit.datasets import ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded
 from embedkit.extraction.embed import Embedder, batch_for
-from embedkit.extraction.job import Job
-from embedkit.extraction.ledger import Embedded, with_cost, with_engine
+from embedkit.extraction.job import Job, measured_of
+from embedkit.extraction.ledger import Embedded, with_cost, with_engine, with_int8
 from embedkit.extraction.plan import hash_rest, remembered_digests, stamps_of
 from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress
@@ -208,6 +208,7 @@ class Target:
         before = self.current.provenance if self.current else None
         provenance = with_engine(self.job.provenance(self.dataset), before, self.engine)
         provenance = with_cost(provenance, before, self._spent(cost))
+        provenance = with_int8(provenance, before, measured_of(self.job, self.store.cache, self.dataset.name))
         if not self._says_the_same(table, failed, provenance):
             for warning in warnings_of(self.dataset):
                 self.progress.note(warning)

@@ -2,7 +2,8 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock, local
@@ -38,9 +39,12 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
     Raises:
         EmbedkitError: OpenVINO can't convert the model.
     """
-    openvino = _imported()
-    graph = _converted(model, preprocessing)
-    core = openvino.Core()
+    return running(converted(model, preprocessing), preprocessing, precision)
+
+
+def running(graph: Any, preprocessing: Preprocessing, precision: str) -> Running:
+    """Return a graph that takes any number of images, compiled for one size of batch at a time."""
+    core = imported().Core()
     # Batches that are computed beside each other, each by its own cores, wait for nothing and nobody.
     streams = min(cores(), _MOST_STREAMS)
     settings = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": streams}
@@ -73,21 +77,33 @@ def _runner(compiled: Callable[[int], Any]) -> Callable[[NDArray[np.uint8]], NDA
     return run
 
 
-def _imported() -> Any:
+def imported() -> Any:
     """Return the package, without its telemetry: hospital machines report to nobody."""
+    with unreported():
+        return import_module("openvino")
+
+
+@contextmanager
+def unreported() -> Iterator[None]:
+    """Let packages be imported that would report their use to the makers of OpenVINO, and go on without."""
     reporter = "openvino_telemetry"
     before = sys.modules.get(reporter)
-    # A package that is None can't be imported, and OpenVINO goes on without it.
+    # A package that is None can't be imported.
     sys.modules[reporter] = None  # type: ignore[assignment]
     try:
-        return import_module("openvino")
+        yield
     finally:
         del sys.modules[reporter]
         if before is not None:
             sys.modules[reporter] = before
 
 
-def _converted(model: "nn.Module", preprocessing: Preprocessing) -> Any:
+def converted(model: "nn.Module", preprocessing: Preprocessing) -> Any:
+    """Return a model as a graph of OpenVINO, from uint8 pixels to vectors.
+
+    Raises:
+        EmbedkitError: OpenVINO can't convert the model.
+    """
     import torch
 
     from embedkit.encoders.engines.prepared import Prepared
@@ -96,6 +112,6 @@ def _converted(model: "nn.Module", preprocessing: Preprocessing) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _imported().convert_model(Prepared(model, preprocessing), example_input=(example,))
+            return imported().convert_model(Prepared(model, preprocessing), example_input=(example,))
     except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise EmbedkitError(f"OpenVINO cannot convert it: {reason_of(error)}. Use --engine torch") from error
