@@ -5,6 +5,7 @@ kept (`QuantisedNetwork`), for vectors of two calibrations are not comparable.
 """
 
 import logging
+import re
 from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 INT8 = "int8"
 ENGINE = "openvino"
+
+_FORMER_NAMES = re.compile(rb'\s*<attribute name="fused_names"[^>]*/>')
 
 
 def lacks(device: str) -> str:
@@ -68,10 +71,14 @@ def quantise(model: "nn.Module", preprocessing: Preprocessing, images: NDArray[n
             )
         except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, nncf.ValidationError) as error:
             raise EmbedkitError(f"NNCF cannot quantise it: {reason_of(error)}. Use --precision fp32 or bf16") from error
+    # Its own names have numbers that differ from one run to the next.
+    network.set_friendly_name("int8")
+    for number, operation in enumerate(network.get_ordered_ops()):
+        operation.set_friendly_name(str(number))
     with TemporaryDirectory() as folder:
         xml, numbers = Path(folder) / "network.xml", Path(folder) / "network.bin"
         openvino.imported().serialize(network, xml, numbers)
-        return xml.read_bytes(), numbers.read_bytes()
+        return _FORMER_NAMES.sub(b"", xml.read_bytes()), numbers.read_bytes()
 
 
 def start(graph: bytes, numbers: bytes, preprocessing: Preprocessing, rest: str) -> Running:
