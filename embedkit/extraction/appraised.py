@@ -35,11 +35,11 @@ Load = Callable[[encoders.Occasion], encoders.Encoder]
 
 
 @dataclass(frozen=True)
-class Rival:
-    """An encoder in another precision, and its name."""
+class Rivals:
+    """The encoder in the best other precision, in every engine that may be the fastest here."""
 
     precision: str
-    load: Load
+    load: Callable[[encoders.Occasion], Sequence[encoders.Encoder]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Appraisal:
 
     Attributes:
         encoder, key: of the cache files that say what it is worth. network: the file of its network. way: how images
-            are decoded and prepared. load: the encoder in int8. exact: in fp32. best: in the best other precision here.
+            are decoded and prepared. load: the encoder in int8. exact: in fp32. best: its rivals.
         drift: as in `Calibration`.
     """
 
@@ -58,7 +58,7 @@ class Appraisal:
     way: Way
     load: Load
     exact: Load
-    best: Rival
+    best: Rivals
     drift: Callable[[EmbeddingSet, EmbeddingSet], dict[str, Any]]
 
     def file(self, cache: Path, data: str) -> Path:
@@ -97,8 +97,9 @@ class Appraisal:
         if not images.rows:
             raise EmbedkitError(f"none of the {len(dataset)} images of {dataset.name} can be read")
         occasion = encoders.Occasion(np.resize(images.pixels, (_BATCH, *self.way.shape)), len(dataset), progress.note)
-        mine, best = self.load(occasion), self.best.load(occasion)
-        rates = _interleaved([mine, best], occasion.sample)
+        mine, rivals = self.load(occasion), self.best.load(occasion)
+        rate, *rates = _interleaved([mine, *rivals], occasion.sample)
+        best = int(np.argmax(rates))
         X, exact = _vectors(mine, images.pixels), _vectors(self.exact(occasion), images.pixels)
         cosine = _cosines(X, exact)
         return {
@@ -107,9 +108,9 @@ class Appraisal:
             "made_with": made["made_with"],
             "images": len(images.rows),
             "held_out": others,
-            "images_per_second": {"int8": rates[0], "best_other": rates[1]},
-            "best_other": {"precision": self.best.precision, "engine": best.engine},
-            "gain": rates[0] / rates[1],
+            "images_per_second": {"int8": rate, "best_other": rates[best]},
+            "best_other": {"precision": self.best.precision, "engine": rivals[best].engine},
+            "gain": rate / rates[best],
             "machine": cpu_name(),
             "cosine": {"mean": float(cosine.mean()), "least": float(cosine.min())},
             "auc": self._drift(dataset, images.rows, X, exact),

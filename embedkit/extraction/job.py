@@ -17,7 +17,7 @@ from embedkit.cost import count_multiply_adds
 from embedkit.datasets import ImageSet
 from embedkit.encoders import INT8, PRECISIONS, engines
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.appraised import Appraisal, Rival
+from embedkit.extraction.appraised import Appraisal, Rivals
 from embedkit.extraction.calibrated import Calibration
 from embedkit.extraction.decode import Way
 
@@ -198,6 +198,14 @@ def _quantised(job: Job, card: encoders.EncoderCard, weights: encoders.Weights, 
     def load(precision: str, device: str, engine: str, occasion: encoders.Occasion) -> encoders.Encoder:
         return encoders.load_encoder(card, weights, precision, device, engine, occasion)
 
+    def rivals(occasion: encoders.Occasion) -> list[encoders.Encoder]:
+        where = encoders.default_device()
+        found = [load(best, where, engines.AUTO, occasion)]
+        # Of a small set no engine is tried, and OpenVINO is here.
+        if where == "cpu" and found[0].engine == engines.DEFAULT:
+            found.append(load(best, where, "openvino", occasion))
+        return found
+
     quantised = replace(
         job,
         configuration={**job.configuration, "encoder": encoder},
@@ -210,7 +218,7 @@ def _quantised(job: Job, card: encoders.EncoderCard, weights: encoders.Weights, 
         way=job.way,
         load=quantised.load,
         exact=lambda occasion: load("fp32", "cpu", "openvino", occasion),
-        best=Rival(best, lambda occasion: load(best, encoders.default_device(), engines.AUTO, occasion)),
+        best=Rivals(best, rivals),
         drift=calibration.drift,
     )
     return replace(quantised, appraisal=appraisal)

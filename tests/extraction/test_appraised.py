@@ -14,7 +14,7 @@ from embedkit.datasets import ImageSet, open_dataset
 from embedkit.encoders import QuantisedNetwork
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Silent, appraised
-from embedkit.extraction.appraised import Appraisal, Rival
+from embedkit.extraction.appraised import Appraisal, Rivals
 from embedkit.extraction.decode import Way
 from embedkit.extraction.drawn import draw, in_drawn_order
 from tests.extraction.fake import PREPROCESSING, FakeEncoder, write_images
@@ -54,8 +54,8 @@ def _appraisal(
 ) -> Appraisal:
     network = folder.parent / "network"
     QuantisedNetwork(b"", b"", "fp32", calibrating, "the set", {"nncf": "1"}).save(network)
-    mine, other = Turned(pause=0.004 / faster, turn=30.0), FakeEncoder(pause=0.004)
-    best = Rival("bf16", lambda _: other)
+    mine, other = Turned(pause=0.004 / faster, turn=30.0), FakeEncoder(pause=0.004, engine="openvino")
+    best = Rivals("bf16", lambda _: [FakeEncoder(pause=0.02), other])
     return Appraisal("fake", "key", network, WAY, lambda _: mine, lambda _: FakeEncoder(), best, drift)
 
 
@@ -82,6 +82,7 @@ def test_the_gain_is_the_ratio_of_the_rates_and_what_does_not_pay_is_said(folder
     rates = known["images_per_second"]
     assert known["gain"] == pytest.approx(rates["int8"] / rates["best_other"])
     assert known["gain"] > 1.5
+    assert known["best_other"] == {"precision": "bf16", "engine": "openvino"}
     assert f"{known['gain']:.2f} times the" in lines[-1]
     known, lines, _ = _measured(_appraisal(folder, faster=0.5), folder, cache.with_name("slow"))
     assert known["gain"] < 1
