@@ -247,13 +247,14 @@ def _derived(card: encoders.EncoderCard, precision: str | None, decoder: str | N
     pair = encoders.AlignedPair.load(card.path)
     wanted = pair.facts["image_key"]
     # The pair says by its key in which precision, and from which pixels, it was learnt.
-    ways = every_way(precision, decoder)
-    bases = [prepare(pair.image_model, precision=number, decoder=policy, **how) for number, policy in ways]
-    for base in bases:
+    keys = []
+    for number, policy in every_way(precision, decoder):
+        base = prepare(pair.image_model, precision=number, decoder=policy, **how)
         if base.key == wanted:
             return Derived(card.slug, base, pair)
-    keys = " or ".join(dict.fromkeys(base.key for base in bases))
+        keys.append(base.key)
+    given = " or ".join(dict.fromkeys(keys))
     raise EmbedkitError(
         f"{card.name} was aligned with {pair.facts['image_encoder']} of the key {wanted}, and today's weights, "
-        f"preprocessing, precision and decoder give it {keys}: give those of then, or align anew"
+        f"preprocessing, precision and decoder give it {given}: give those of then, or align anew"
     )
