@@ -145,7 +145,6 @@ def test_a_probe_names_the_set_that_calibrates(embedkit: Run, place: Path, image
     [
         (("--engine", "torch"), "int8 is computed by the engine openvino alone, not by torch"),
         (("--engine", "onnx"), "int8 is computed by the engine openvino alone, not by onnx"),
-        (("--device", "cuda"), "int8 lacks a processor to run on"),
         (("--data", "folder:."), "say which, as in --precision int8:folder:"),
     ],
 )

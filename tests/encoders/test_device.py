@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from embedkit import encoders
-from embedkit.encoders import device
+from embedkit.encoders import check_device, device
+from embedkit.errors import EmbedkitError
 
 X86 = "processor\t: 0\nflags\t\t: fpu vme {}\nbugs\t\t:\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd {}\nCPU part\t: 0xd40\n"
@@ -108,3 +109,19 @@ def test_torch_has_the_last_word_on_the_device(hardware, monkeypatch):
 def test_only_units_for_matrices_count_as_such(hardware, flags, units):
     hardware(X86.format(flags))
     assert device.has_matrix_units() is units
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_device("cpu")
+    check_device("cuda")
+    check_device("cuda:0")
+    with pytest.raises(EmbedkitError, match=r"'cuda:1': torch sees 1 such devices"):
+        check_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(EmbedkitError, match="torch sees 0"):
+        check_device("cuda")
+    with pytest.raises(EmbedkitError, match="unknown device 'gpu'"):
+        check_device("gpu")
