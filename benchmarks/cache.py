@@ -73,9 +73,10 @@ def once(what: str, path: Path, first: int, rows: int) -> None:
     elif what == "vectors":
         held = vectors(path)
     elif what == "set":
-        held = read(path)
+        held = read(path).X
     elif what == "whole":
-        held = read(path).table
+        one = read(path)
+        held = one.X, one.table
     else:
         held = read(path, rows=slice(first, first + rows))
     seconds, after = time.perf_counter() - begun, _io()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedkit.cache.halves import Halves, VectorsField
 from embedkit.cache.later import TableField
 from embedkit.cache.mapped import take_rows
 from embedkit.errors import EmbedkitError
@@ -25,7 +26,8 @@ class EmbeddingSet:
 
     Attributes:
         X: the embeddings, float array of shape (n, d), as the encoder gave them (not normalised). Read from a cache
-            file they can't be written to: ``X.copy()`` can.
+            file they can't be written to: ``X.copy()`` can. Of a file in half precision they are widened to float32
+            when they are first asked for.
         table: n rows in the order of ``X``: ``id``, ``path``, ``digest``, and the columns of the `ImageSet`. Of a cache
             file it is read when it is first asked for, from the file that was opened: it raises DamagedCache where that
             is damaged.
@@ -34,25 +36,31 @@ class EmbeddingSet:
         failed: the images that have no vector: ``id``, ``path``, ``reason``, ``message``.
     """
 
-    X: np.ndarray
+    X: VectorsField = VectorsField()  # noqa: RUF009
     table: TableField = TableField()  # noqa: RUF009
     provenance: dict[str, Any] = field(default_factory=dict)
     failed: "pd.DataFrame" = field(default_factory=_no_failures)
 
     def __post_init__(self) -> None:
         # Not through the attribute: that would read it.
-        rows = len(vars(self)["table"])
-        if self.X.ndim != 2 or len(self.X) != rows:
+        rows, X = len(vars(self)["table"]), self.stored
+        if X.ndim != 2 or len(X) != rows:
             raise EmbedkitError(
-                f"X of shape {self.X.shape} does not fit a table of {rows} rows: X must be (n, d), "
+                f"X of shape {X.shape} does not fit a table of {rows} rows: X must be (n, d), "
                 "one row per row of the table"
             )
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.stored)
 
     def __repr__(self) -> str:
-        return f"EmbeddingSet({self.name!r}, {self.encoder!r}, X {self.X.shape[0]} x {self.X.shape[1]})"
+        return f"EmbeddingSet({self.name!r}, {self.encoder!r}, X {len(self)} x {self.stored.shape[1]})"
+
+    @property
+    def stored(self) -> np.ndarray:
+        """X as it is held, (n, d): of a cache file in half precision float16, as long as nobody has asked for X."""
+        held = vars(self)["X"]
+        return held.stored if isinstance(held, Halves) else held
 
     @property
     def name(self) -> str:
@@ -81,8 +89,9 @@ class EmbeddingSet:
 
     def select(self, rows: np.ndarray) -> "EmbeddingSet":
         """Return the rows named by a boolean mask or by positions, in that order."""
-        X = take_rows(self.X, np.arange(len(self))[rows])
-        return replace(self, X=X, table=self.table.loc[rows].reset_index(drop=True))
+        X = take_rows(self.stored, np.arange(len(self))[rows])
+        held = Halves(X) if isinstance(vars(self)["X"], Halves) else X
+        return replace(self, X=held, table=self.table.loc[rows].reset_index(drop=True))
 
     def split(self, name: str) -> "EmbeddingSet":
         """Return the rows of one split.

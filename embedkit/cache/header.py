@@ -13,6 +13,7 @@ import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import DamagedCache, NotCached
+from embedkit.cache.halves import Halves
 from embedkit.cache.later import Later
 from embedkit.cache.mapped import map_vectors
 from embedkit.cache.merge import row_checksums
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import h5py
     import pandas as pd
 
+_MAPPED = (np.dtype("<f4"), np.dtype("<f2"))
 _JSON = ("dataset", "configuration")
 _TABLE = ("id", "path", "digest")
 _FAILED = ("id", "path", "reason", "message")
@@ -111,8 +113,8 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
     The table of a whole file, which takes longer than the vectors, is read when it is first asked for: from this file,
     which is held open until then, whatever has its name by that time.
 
-    All vectors of a file can't be written to; in single precision they are a map of it, which takes memory as they are
-    looked at. Some rows are a copy.
+    All vectors of a file can't be written to; they are a map of it, which takes memory as they are looked at, and in
+    half precision they are widened when ``X`` is first asked for. Some rows are a copy.
 
     Args:
         rows: a slice, positions or a mask; by default all. What else is in the file is not read, and vectors are
@@ -138,8 +140,10 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
             if length != n:
                 raise DamagedCache(f"{path} is damaged: {n} vectors for {length} rows")
         provenance, failed = _provenance_of(file, path), read_table(file["uns/failed"])
-        if X.dtype == np.dtype("<f4") and X.size:
-            values = map_vectors(plain, X.id.get_offset(), (n, d))
+        values: np.ndarray | Halves
+        if X.dtype in _MAPPED and X.size:
+            values = map_vectors(plain, X.id.get_offset(), (n, d), X.dtype)
+            values = Halves(values) if X.dtype == np.float16 else values
         else:
             values = _vectors(file, plain, 0, n, np.float32)
             values.flags.writeable = False

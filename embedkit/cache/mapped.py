@@ -3,21 +3,24 @@
 import mmap
 from collections.abc import Iterator
 from io import BufferedReader
+from typing import Any
 
 import numpy as np
+
+from embedkit.cache.vectors import widen
 
 # So many bytes are looked at before they are given back.
 _STRETCH = 1 << 24
 
 
-def map_vectors(plain: BufferedReader, at: int, shape: tuple[int, int]) -> np.ndarray:
-    """Return float32 vectors (n, d) that lie in an open file from byte ``at`` on; they can't be written to.
+def map_vectors(plain: BufferedReader, at: int, shape: tuple[int, int], kind: np.dtype[Any]) -> np.ndarray:
+    """Return vectors (n, d) of some kind that lie in an open file from byte ``at`` on; they can't be written to.
 
     The file may lose its name or another one may get it: the map is of the file that was opened.
     """
-    mapped = np.memmap(plain, np.dtype("<f4"), "r", at, shape)
+    mapped = np.memmap(plain, kind, "r", at, shape)
     # HDF5 puts vectors at a multiple of 8 bytes; a file where they lie otherwise is read.
-    return np.require(np.asarray(mapped), np.float32, "A")
+    return np.require(np.asarray(mapped), kind, "A")
 
 
 def blocks_of(X: np.ndarray) -> Iterator[np.ndarray]:
@@ -27,11 +30,15 @@ def blocks_of(X: np.ndarray) -> Iterator[np.ndarray]:
         let_go(X)
 
 
-def take_rows(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return ``X[rows]`` for positions (m,); of a map, the memory of what was looked at is given back on the way."""
-    found = np.empty((len(rows), *X.shape[1:]), X.dtype)
+def take_rows(X: np.ndarray, rows: np.ndarray, into: type[np.floating] | None = None) -> np.ndarray:
+    """Return ``X[rows]`` for positions (m,); of a map, the memory of what was looked at is given back on the way.
+
+    Args:
+        into: another type of theirs.
+    """
+    found = np.empty((len(rows), *X.shape[1:]), into or X.dtype)
     for part in _parts(X, len(rows)):
-        found[part] = X[rows[part]]
+        widen(X[rows[part]], found[part])
         let_go(X)
     return found
 

@@ -13,7 +13,7 @@ from embedkit.machine import cores
 Selection = slice | np.ndarray | list[int]
 # So many bytes are read at once; of what is widened fewer, so that it stays in a core's cache.
 _BLOCK = 1 << 22
-_WIDENED_BLOCK = 1 << 19
+WIDENED_BLOCK = 1 << 19
 # Two wanted rows that are nearer than this many bytes are read with what lies between.
 _GAP = 1 << 16
 
@@ -60,7 +60,7 @@ def read_vectors(
         OSError: the file ends before.
     """
     out = np.empty(shape, into)
-    rows = max(1, (_BLOCK if out.dtype == dtype else _WIDENED_BLOCK) // max(1, shape[1] * dtype.itemsize))
+    rows = max(1, (_BLOCK if out.dtype == dtype else WIDENED_BLOCK) // max(1, shape[1] * dtype.itemsize))
 
     def block(start: int) -> None:
         part = out[start : start + rows]

@@ -85,9 +85,9 @@ def _scores(plan: Plan) -> list[np.ndarray]:
     head, found = make_head("logistic", None), []
     for fold in plan.folds:
         rows = fold.fitted()
-        X = take_rows(plan.train.X, rows)
+        X = take_rows(plan.train.X, rows, np.float32)
         standard = standardise(X)
         labels = plan.train.labels
         scorer = head.learn(X, labels.truth[rows], labels.exclusive, (_C,))
-        found.append(scorer(standard(take_rows(plan.test.X, fold.test)), np.arange(len(fold.test)))[0])
+        found.append(scorer(standard(take_rows(plan.test.X, fold.test, np.float32)), np.arange(len(fold.test)))[0])
     return found

@@ -22,7 +22,9 @@ def fingerprint(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settin
 
 def _content(embeddings: EmbeddingSet) -> list[object]:
     vectors, table = hashlib.sha256(), hashlib.sha256(embeddings.table.to_csv(index=False).encode())
-    for part in blocks_of(embeddings.X):
-        vectors.update(np.ascontiguousarray(part).data)
+    X = embeddings.stored
+    kind = np.float32 if X.dtype == np.float16 else X.dtype
+    for part in blocks_of(X):
+        vectors.update(np.ascontiguousarray(part, kind).data)
     digests = [one.hexdigest() for one in (vectors, table)]
     return [embeddings.name, embeddings.encoder, embeddings.key, embeddings.targets, len(embeddings.failed), *digests]

@@ -50,7 +50,7 @@ def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
     extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
     return replace(
         sample.select(first),
-        X=pooled(sample.X, codes, how),
+        X=pooled(sample.X.astype(np.float32, copy=False), codes, how),
         labels=replace(sample.labels, truth=truth),
         ids=units[first],
         # What comes of several images has no bytes.

@@ -19,7 +19,7 @@ class Sample:
     """Images that can be learnt from or judged.
 
     Attributes:
-        X: (n, d) float32, finite.
+        X: (n, d) finite, float32, or float16 as a cache file holds them.
         labels: the truth of the n rows.
         ids: (n,) of str.
         groups: (n,) of str; a row without a group is a group of its own, with the copies of its file.
@@ -138,9 +138,12 @@ def _text(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _finite(source: EmbeddingSet) -> np.ndarray:
-    # Single precision is what encoders compute in; a value beyond its range shows up here as infinite.
-    with np.errstate(over="ignore"):
-        X = np.ascontiguousarray(source.X, dtype=np.float32)
+    # Halves stay halves: only what is learnt from, or judged at one time, is widened.
+    X = source.stored
+    if X.dtype != np.float16:
+        # Single precision is what encoders compute in; a value beyond its range shows up here as infinite.
+        with np.errstate(over="ignore"):
+            X = np.ascontiguousarray(X, dtype=np.float32)
     # A sum is finite only if all of its terms are, and makes no matrix of booleans.
     sums = [part.sum(axis=1, dtype=np.float64) for part in blocks_of(X)]
     suspects = np.flatnonzero(~np.isfinite(np.concatenate(sums)))

@@ -171,7 +171,7 @@ def leakage(train: Sample, test: Sample, pairs: Sequence[tuple[np.ndarray, np.nd
 def _identities(sample: Sample, by_bytes: bool) -> np.ndarray:
     if by_bytes:
         return sample.digests
-    return np.array([blake2b(row.tobytes(), digest_size=16).hexdigest() for row in sample.X])
+    return np.array([blake2b(row.astype(np.float32).tobytes(), digest_size=16).hexdigest() for row in sample.X])
 
 
 def _strata(labels: Labels, folds: int) -> np.ndarray:

@@ -87,7 +87,8 @@ def join_views(sample: Sample, views: Views, level: str, how: str) -> Sample:
     rows = np.flatnonzero(whole[codes])
     shown, view = shown.select(rows), view[rows]
     codes = _units(shown, level)
-    parts = [pooled(shown.X[view == v], codes[view == v], how) for v in range(len(views.names))]
+    X = shown.X.astype(np.float32, copy=False)
+    parts = [pooled(X[view == v], codes[view == v], how) for v in range(len(views.names))]
     return replace(pool_embeddings(shown, level, how), X=np.hstack(parts), notes=tuple(notes))
 
 

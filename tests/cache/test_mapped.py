@@ -20,7 +20,7 @@ def large(tmp_path: Path) -> np.ndarray:
     values = np.arange(ROWS * COLUMNS, dtype=np.float32).reshape(ROWS, COLUMNS)
     path.write_bytes(b"12345678" + values.tobytes())
     with path.open("rb") as file:
-        mapped = map_vectors(file, 8, values.shape)
+        mapped = map_vectors(file, 8, values.shape, values.dtype)
     np.testing.assert_array_equal(mapped, values)
     return mapped
 
@@ -66,7 +66,7 @@ def test_vectors_at_an_odd_place_are_read(tmp_path: Path) -> None:
     path = tmp_path / "vectors"
     path.write_bytes(b"123" + vectors([1, 2]).tobytes())
     with path.open("rb") as file:
-        X = map_vectors(file, 3, (2, 5))
+        X = map_vectors(file, 3, (2, 5), np.dtype(np.float32))
     assert X.flags.aligned
     np.testing.assert_array_equal(X, vectors([1, 2]))
 

@@ -108,3 +108,15 @@ def test_axes_that_the_choice_found_serve_the_fit(monkeypatch: pytest.MonkeyPatc
     whole = plan()
     fitter("logistic").fit(whole, whole.folds[0])
     assert turned == [(180, whole.train.X.shape[1])]
+
+
+@pytest.mark.parametrize("val", [None, np.arange(120, 180)])
+def test_halves_are_fitted_as_the_singles_that_they_are(val: np.ndarray | None) -> None:
+    whole = plan()
+    fold = Fold(np.arange(180) if val is None else np.arange(120), val, np.arange(180, 240))
+    fits = []
+    for kind in (np.float16, np.float32):
+        sample = replace(whole.train, X=whole.train.X.astype(np.float16).astype(kind))
+        fits.append(fitter("logistic").fit(replace(whole, train=sample, test=sample), fold))
+    np.testing.assert_array_equal(fits[0].scores, fits[1].scores)
+    assert fits[0].choice == fits[1].choice

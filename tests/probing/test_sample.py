@@ -89,11 +89,12 @@ def test_a_bad_embedding_without_a_label_does_no_harm() -> None:
     assert len(read(source)) == 3
 
 
-def test_half_precision_becomes_single_and_single_is_not_copied() -> None:
+def test_half_and_single_precision_are_not_copied_and_double_becomes_single() -> None:
     source = small()
-    half, single = replace(source, X=source.X.astype(np.float16)), replace(source, X=source.X.astype(np.float32))
-    assert read(half).X.dtype == np.float32
-    assert np.shares_memory(read(single).X, single.X)
+    for kind in (np.float16, np.float32):
+        given = replace(source, X=source.X.astype(kind))
+        assert np.shares_memory(read(given).X, given.X)
+    assert read(replace(source, X=source.X.astype(np.float64))).X.dtype == np.float32
 
 
 def test_select_takes_the_same_rows_of_everything() -> None:
