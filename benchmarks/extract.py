@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -40,7 +41,7 @@ BATCH = 32
 class Files(Dataset[Any]):
     """What a plain script reads."""
 
-    def __init__(self, addresses: list[str], transform: Any) -> None:
+    def __init__(self, addresses: Sequence[str], transform: Any) -> None:
         self.addresses, self.transform = addresses, transform
 
     def __len__(self) -> int:
@@ -77,7 +78,7 @@ class Watch:
         return float((counts[-1] - counts[first]) / (times[-1] - times[first]))
 
 
-def plain_script(addresses: list[str], card: Any, path: Path) -> tuple[float, np.ndarray]:
+def plain_script(addresses: Sequence[str], card: Any, path: Path) -> tuple[float, np.ndarray]:
     """Return images/s and vectors of a DataLoader loop over the same model in fp32, its start not counted."""
     p = card.preprocessing
     steps = [t.Resize(p.resize, t.InterpolationMode(p.interpolation)), t.CenterCrop(p.size)]
@@ -98,7 +99,7 @@ def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
     return rate_of(encoder.encode, encoder.threads, encoder.streams, batch, seconds)
 
 
-def decoding_alone(addresses: list[str], way: Way) -> float:
+def decoding_alone(addresses: Sequence[str], way: Way) -> float:
     """Return the processor seconds that an image takes to be read, decoded and resized."""
     some = addresses[:200]
     decode_rows(range(8), some[:8], [way])
@@ -114,7 +115,7 @@ def random_weights(spec: str, folder: Path) -> Path:
     return folder / "random.safetensors"
 
 
-def peer(name: str, python: str, model: str, addresses: list[str]) -> float:
+def peer(name: str, python: str, model: str, addresses: Sequence[str]) -> float:
     """Return images/s of another tool, run by its own Python."""
     script = Path(__file__).with_name("peers.py")
     given = "\n".join(addresses)

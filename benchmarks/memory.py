@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ class Averages:
     """Vectors of 512 numbers at no cost to speak of."""
 
     dim, streams, engine = D, 1, "torch"
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the one thread that encodes."""
+        return ThreadPoolExecutor(self.streams)
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         """Return averages of stretches of an image, repeated."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def decode_once(
     """
     addresses = dataset.addresses()
     stamps = file_stamps(addresses)
-    content = [preprocessing.describe(), images.POLICY, addresses, stamps.to_numpy().tolist()]
+    content = [preprocessing.describe(), images.POLICY, list(addresses), stamps.to_numpy().tolist()]
     name = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     path, shape = folder / f"{name}.pixels", (len(addresses), preprocessing.size, preprocessing.size, 3)
     with writing_to(folder):
@@ -110,7 +111,12 @@ def as_embeddings(dataset: ImageSet, encoder: str, number: int, pixels: Pixels |
 
 
 def _decode(
-    name: str, addresses: list[str], preprocessing: Preprocessing, path: Path, workers: int | None, progress: Progress
+    name: str,
+    addresses: Sequence[str],
+    preprocessing: Preprocessing,
+    path: Path,
+    workers: int | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     n, size = len(addresses), preprocessing.size
     digests: list[str | None] = [None] * n

@@ -4,6 +4,7 @@ The format is written down in ``docs/format.md``. This room knows vectors, table
 what an image or a model is.
 """
 
+from embedkit.cache.aside import Aside
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
 from embedkit.cache.header import Cached, read, read_header, vectors
@@ -15,6 +16,7 @@ from embedkit.cache.vectors import Selection
 
 __all__ = [
     "FORMAT_VERSION",
+    "Aside",
     "CacheError",
     "Cached",
     "DamagedCache",

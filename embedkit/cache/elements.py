@@ -113,8 +113,8 @@ def read_table(group: h5py.Group, rows: np.ndarray | None = None) -> pd.DataFram
     """
     index = str(group.attrs["_index"])
     columns = zip(group.attrs["column-names"], group.attrs["column-order"], strict=True)
-    data = {} if index == "_index" else {index: _read_column(group[index], rows)}
-    data |= {str(name): _read_column(group[str(stored)], rows) for name, stored in columns}
+    data = {} if index == "_index" else {index: read_column(group[index], rows)}
+    data |= {str(name): read_column(group[str(stored)], rows) for name, stored in columns}
     n = len(group[index]) if rows is None else len(rows)
     return pd.DataFrame(data, index=pd.RangeIndex(n), columns=list(data))
 
@@ -126,7 +126,8 @@ def shape_of_table(group: h5py.Group) -> tuple[int, list[str]]:
     return len(group[index]), [index, *(str(name) for name, stored in columns if stored in group)]
 
 
-def _read_column(item: h5py.Group | h5py.Dataset, rows: np.ndarray | None) -> np.ndarray:
+def read_column(item: h5py.Group | h5py.Dataset, rows: np.ndarray | None = None) -> np.ndarray:
+    """Read one column as `read_table` does."""
     kind = item.attrs["encoding-type"]
     if kind == "categorical":
         categories = np.append(item["categories"].asstr()[()].astype(object), np.nan)

@@ -48,8 +48,8 @@ def _origins(digests: np.ndarray, sources: list[Rows]) -> np.ndarray:
 
     A dictionary would take six times the memory of these arrays.
     """
-    held = np.concatenate([np.array(source.digests, "S") for source in sources])
-    ends = np.cumsum([len(source.digests) for source in sources])
+    held = np.concatenate([source.digests() for source in sources])
+    ends = np.cumsum([source.count for source in sources])
     order = np.argsort(held, kind="stable")
     found = order[np.searchsorted(held, digests.astype("S"), sorter=order)]
     number = np.searchsorted(ends, found, side="right")

@@ -4,21 +4,44 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedkit.cache.errors import CacheError
 from embedkit.cache.sealed import open_sealed, reading, sealed_file
 
+if TYPE_CHECKING:
+    import h5py
+
 _OVERHEAD = 1 << 16
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where vectors are: the file, and the digest of the image behind each of its rows."""
+    """Where vectors are: the file, and how many rows it has.
+
+    The digests behind the rows stay in the file: of all shards of a run they would be much of what it holds.
+    """
 
     path: Path
-    digests: tuple[str, ...]
+    count: int
+
+    def digests(self) -> np.ndarray:
+        """Return the digest of the image behind each row, as bytes of shape (count,).
+
+        Raises:
+            ForeignCache, DamagedCache: see `open_sealed`.
+        """
+        with open_sealed(self.path) as file, reading(self.path):
+            stored = file.get("digest")
+            return _digests_of_table(file) if stored is None else np.asarray(stored[()])
+
+
+def _digests_of_table(file: "h5py.File") -> np.ndarray:
+    from embedkit.cache.elements import read_column
+
+    return read_column(file["obs/digest"]).astype("S")
 
 
 def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
@@ -31,7 +54,7 @@ def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
     with sealed_file(path, room=X.nbytes + 32 * len(digests) + _OVERHEAD) as file:
         file["X"] = X
         file["digest"] = np.array(digests, dtype="S32")
-    return Rows(path, tuple(digests))
+    return Rows(path, len(digests))
 
 
 def read_shards(folder: Path) -> Iterator[Rows]:
@@ -39,6 +62,6 @@ def read_shards(folder: Path) -> Iterator[Rows]:
     for path in sorted(folder.glob("*.h5")):
         try:
             with open_sealed(path, verified=True) as file, reading(path):
-                yield Rows(path, tuple(file["digest"].asstr()[()]))
+                yield Rows(path, len(file["digest"]))
         except CacheError:
             path.unlink()

@@ -8,13 +8,14 @@ from embedkit.datasets.card import DatasetCard, OpenFile
 from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.checking import Check, Finding, check, condition, describe
 from embedkit.datasets.errors import DatasetNotFound
-from embedkit.datasets.image_set import ImageSet, burned_in
+from embedkit.datasets.image_set import Addresses, ImageSet, burned_in
 from embedkit.datasets.open import dataset_footprint, dataset_name, modality, open_dataset
 from embedkit.datasets.places import data_root, locate, state
 from embedkit.datasets.pseudonyms import pseudonymous
 from embedkit.datasets.unpacking import unpack
 
 __all__ = [
+    "Addresses",
     "Check",
     "DatasetCard",
     "DatasetNotFound",

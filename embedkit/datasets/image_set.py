@@ -1,17 +1,49 @@
 """ImageSet: the first of the three values, a named table with one row per image."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, overload
+
+import numpy as np
 
 from embedkit import images
-
-if TYPE_CHECKING:
-    import pandas as pd
+from embedkit.cache.later import Later, TableField
+from embedkit.datasets.packed import PackedTable, Texts
 
 BURNED_IN = "burned_in"
+
+
+class Addresses(Sequence[str]):
+    """Where each image of a set is; one is made when it is asked for, since a list of them takes 100 bytes an image.
+
+    Args:
+        root: the folder that paths are relative to. paths: one may be a remote address.
+        rows: which of the paths, by default all.
+    """
+
+    def __init__(self, root: Path, paths: Texts, rows: np.ndarray | None = None) -> None:
+        self._root, self._paths, self._rows = root, paths, rows
+
+    def __len__(self) -> int:
+        return len(self._paths if self._rows is None else self._rows)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
+        path = self._paths[row if self._rows is None else self._rows[row]]
+        # A Path per image costs seconds.
+        return path if images.is_remote(path) else os.path.join(self._root, path)  # noqa: PTH118
+
+    def of(self, rows: np.ndarray) -> "Addresses":
+        """Return those of some rows, given by their positions."""
+        return Addresses(self._root, self._paths, rows if self._rows is None else self._rows[rows])
 
 
 @dataclass(frozen=True)
@@ -24,34 +56,38 @@ class ImageSet:
         table: one row per image in a fixed order, with a 0..n-1 index. Always ``id`` (unique str) and
             ``path`` (str, an address as in `embedkit.images`); ``label`` where the default target is one
             column; ``split`` (train, val or test) and ``group`` (patient or lesion, str) where the set has
-            them; then every column of metadata the publisher gives. A missing value is NaN.
+            them; then every column of metadata the publisher gives. A missing value is NaN. Not to be written to.
         targets: what can be predicted: name -> its columns. One column is a multiclass label, several are
             the 0/1 columns of a multilabel target. The first is the default.
         facts: what is known of the set and travels with its embeddings: licence, citation, homepage,
             modality, resolution, what ``group`` means.
-        where: the addresses of the images where the table holds pseudonyms for them. pseudonyms: what made these.
+        where: the addresses of the images where the table holds pseudonyms for them, else None.
+        pseudonyms: what made these.
     """
 
     name: str
     root: Path
-    table: "pd.DataFrame"
-    targets: dict[str, tuple[str, ...]]
+    table: TableField = TableField()  # noqa: RUF009
+    targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
-    where: tuple[str, ...] = field(default=(), repr=False)
+    where: Addresses | None = field(default=None, repr=False)
     pseudonyms: Callable[[str], str] | None = None
 
     def __len__(self) -> int:
-        return len(self.table)
+        # Not through the attribute: that would unpack it.
+        return len(vars(self)["table"])
 
-    def addresses(self) -> list[str]:
+    def put_away(self) -> None:
+        """Pack the table until it is next asked for: an equal one comes then, and whoever has this one keeps it."""
+        vars(self)["table"] = Later(len(self), PackedTable(self.table, {"path": self._paths}).table)
+
+    def addresses(self) -> Addresses:
         """Return where each image is: root joined with its path, or a remote address, in the order of the table."""
-        if self.pseudonyms is not None:
-            return list(self.where)
-        root = str(self.root)
-        return [
-            path if images.is_remote(path) else os.path.join(root, path)  # noqa: PTH118 - a Path per image costs seconds
-            for path in self.table["path"]
-        ]
+        return Addresses(self.root, self._paths) if self.where is None else self.where
+
+    @cached_property
+    def _paths(self) -> Texts:
+        return Texts(self.table["path"])
 
 
 def burned_in(dataset: ImageSet) -> list[str]:

@@ -83,9 +83,7 @@ def hidden(dataset: ImageSet, name: str, pseudonyms: Pseudonyms) -> ImageSet:
     table = dataset.table.assign(**{column: _hashed(dataset.table[column], pseudonyms) for column in columns})
     facts: dict[str, Any] = {"set": dataset.name} if dataset.facts.get("title") else {}
     facts |= _safe(dataset.facts) | {"pseudonyms": columns}
-    return replace(
-        dataset, name=name, table=table, facts=facts, where=tuple(dataset.addresses()), pseudonyms=pseudonyms
-    )
+    return replace(dataset, name=name, table=table, facts=facts, where=dataset.addresses(), pseudonyms=pseudonyms)
 
 
 def _identifies(column: str) -> bool:

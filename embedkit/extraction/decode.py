@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _WORTH_A_POOL = 64
 
 _DIED = (BrokenExecutor, MemoryError)
 
-Task = tuple[Sequence[int], Sequence[str]]
+Task = tuple[list[int], list[str]]
 
 
 class Prepares(Protocol):
@@ -125,7 +125,7 @@ def _end_with(parent: int) -> None:
 
 
 def decoded(
-    rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
+    rows: Sequence[int] | np.ndarray, addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
 ) -> Generator[Decoded, None, None]:
     """Yield all rows in order, each preprocessed in every way, ahead of their use by ``workers`` processes (0: none).
 
@@ -136,26 +136,34 @@ def decoded(
     Raises:
         EmbedkitError: processes die whatever they are given.
     """
-    tasks: deque[Task] = deque((rows[i : i + batch], addresses[i : i + batch]) for i in range(0, len(rows), batch))
+
+    def task(start: int) -> Task:
+        part = slice(start, start + batch)
+        return np.asarray(rows[part]).tolist(), list(addresses[part])
+
+    starts = deque(range(0, len(rows), batch))
     if workers == 0 or len(rows) < _WORTH_A_POOL:
-        for task in tasks:
-            yield decode_rows(*task, ways)
+        for start in starts:
+            yield decode_rows(*task(start), ways)
         return
-    while tasks:
-        dropped = yield from _by_processes(tasks, ways, workers)
+    while starts:
+        dropped = yield from _by_processes(starts, task, ways, workers)
         yield from _one_by_one(dropped, ways)
 
 
-def _by_processes(tasks: deque[Task], ways: Sequence[Prepares], workers: int) -> Generator[Decoded, None, list[Task]]:
-    """Take tasks from the left and yield them decoded; return those that were in flight when a process died."""
+def _by_processes(
+    starts: deque[int], task_at: Callable[[int], Task], ways: Sequence[Prepares], workers: int
+) -> Generator[Decoded, None, list[Task]]:
+    """Take the starts of tasks from the left and yield them decoded; return the tasks in flight when a process died."""
     with _pool(workers) as pool:
         flying: deque[tuple[Task, Future[Decoded]]] = deque()
-        while tasks or flying:
+        while starts or flying:
             try:
-                while tasks and len(flying) <= 2 * workers:
+                while starts and len(flying) <= 2 * workers:
+                    task = task_at(starts[0])
                     with _interrupts_held():
-                        flying.append((tasks[0], pool.submit(decode_rows, *tasks[0], ways)))
-                    tasks.popleft()
+                        flying.append((task, pool.submit(decode_rows, *task, ways)))
+                    starts.popleft()
                 stretch = flying[0][1].result()
             except _DIED:
                 return [task for task, _ in flying]

@@ -89,9 +89,9 @@ def derive(job: Derived, cache: Path, data: str, repair: bool = False) -> Report
         provenance = {**job.pair.provenance(base.provenance), "version": __version__}
         if current is None or not _says_the_same(current, base, provenance):
             kept = [*([current.rows()] if current else []), *store.shards()]
-            known = {digest for rows in kept for digest in rows.digests}
+            known = {digest.decode() for rows in kept for digest in rows.digests().tolist()}
             fresh = store.adopt(source.path, set(base.table["digest"]) - known, job.pair.embed)
-            made = sum(len(rows.digests) for rows in fresh)
+            made = sum(rows.count for rows in fresh)
             store.commit(base.table, base.failed, base.files, [*kept, *fresh], provenance)
     count, failed = len(base.table), base.failed.to_dict("records")
     seconds, total = time.perf_counter() - begun, count + len(failed)

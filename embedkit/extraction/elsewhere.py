@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+import numpy as np
+
 from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.cluster import RayCluster
@@ -14,7 +16,7 @@ from embedkit.extraction.worker import Share
 
 def embed_elsewhere(
     cluster: RayCluster,
-    phases: Mapping[tuple[int, ...], Sequence[int]],
+    phases: Mapping[tuple[int, ...], np.ndarray],
     addresses: Sequence[str],
     targets: Sequence[Target],
     *,
@@ -32,7 +34,9 @@ def embed_elsewhere(
     Raises:
         EmbedkitError: as `RayCluster.embed`; a worker met an error, or writes where it can't be seen from here.
     """
-    shares = [Share(tuple(rows), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()]
+    shares = [
+        Share(tuple(rows.tolist()), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()
+    ]
     spent = []
     jobs, stores = [target.job for target in targets], [target.store for target in targets]
     with closing(cluster.embed(shares, jobs, stores, decoders=decoders, batch=batch)) as flow:

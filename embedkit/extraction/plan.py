@@ -14,36 +14,51 @@ from embedkit.cache import Cached
 from embedkit.datasets import ImageSet
 from embedkit.datasets.footprint import FRESH_NS
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.digests import RAW, UNKNOWN, Digests, packed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _READERS = 8
+# So many files are looked at before their outcome is put away in numbers: what stands for it meanwhile is larger.
+_AT_ONCE = 4096
 STAMP = ["size", "mtime_ns", "ctime_ns"]
+
+
+def check_columns(dataset: ImageSet) -> None:
+    """Refuse a set with a column that bears a name that the cache needs.
+
+    Raises:
+        EmbedkitError: it has one.
+    """
+    if "digest" in dataset.table:
+        raise EmbedkitError(f"{dataset.name} has a column 'digest', which is embedkit's own: rename it")
 
 
 def canonical_table(dataset: ImageSet) -> "pd.DataFrame":
     """Return the table as a cache gives it back: text as str with NaN for gaps, numbers as 64 bit.
 
+    Columns that are so already are shared with the set's table.
+
     Raises:
-        EmbedkitError: a column bears a name that the cache needs.
+        EmbedkitError: see `check_columns`.
     """
     import pandas as pd
 
-    if "digest" in dataset.table:
-        raise EmbedkitError(f"{dataset.name} has a column 'digest', which is embedkit's own: rename it")
+    check_columns(dataset)
     columns: dict[Any, Any] = {}
     for name, values in dataset.table.items():
         kind = values.dtype.kind
-        if kind in "iu":
+        if kind == "b" or values.dtype in (np.int64, np.float64) or all(type(value) is str for value in values):
+            columns[name] = values
+        elif kind in "iu":
             columns[name] = values.astype(np.int64)
         elif kind == "f":
             columns[name] = values.astype(np.float64)
-        elif kind == "b":
-            columns[name] = values
         else:
-            columns[name] = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
-    return pd.DataFrame(columns).astype({name: object for name, c in columns.items() if c.dtype.kind not in "iufb"})
+            text = values.astype(object).where(values.notna(), np.nan).map(str, na_action="ignore")
+            columns[name] = text.astype(object)
+    return pd.DataFrame(columns, copy=False)
 
 
 def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
@@ -55,6 +70,13 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    found = np.empty((len(addresses), len(STAMP)), np.int64)
+    for start in range(0, len(addresses), _AT_ONCE):
+        found[start : start + _AT_ONCE] = _stamps(addresses[start : start + _AT_ONCE])
+    return pd.DataFrame(found, columns=STAMP)
+
+
+def _stamps(addresses: Sequence[str]) -> list[tuple[int, int, int]]:
     behind = [images.files_of(address) for address in addresses]
     paths = dict.fromkeys(file for files in behind for file in files)
     remote = [path for path in paths if images.is_remote(path)]
@@ -68,8 +90,7 @@ def file_stamps(addresses: Sequence[str]) -> "pd.DataFrame":
         else:
             fresh = now - max(stat.st_mtime_ns, stat.st_ctime_ns) < FRESH_NS
             seen[path] = (stat.st_size, *((0, 0) if fresh else (stat.st_mtime_ns, stat.st_ctime_ns)))
-    rows = [_together([seen[file] for file in files]) for files in behind]
-    return pd.DataFrame(np.array(rows, dtype=np.int64).reshape(-1, len(STAMP)), columns=STAMP)
+    return [_together([seen[file] for file in files]) for files in behind]
 
 
 def _together(stamps: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
@@ -95,49 +116,55 @@ def stamps_of(dataset: ImageSet, addresses: Sequence[str]) -> "pd.DataFrame":
 
 
 def remembered_digests(
-    table: "pd.DataFrame", stamps: "pd.DataFrame", current: Cached | None, noted: "Sequence[pd.DataFrame]" = ()
-) -> list[str | None]:
+    paths: np.ndarray, stamps: "pd.DataFrame", current: Cached | None, noted: "Sequence[pd.DataFrame]" = ()
+) -> Digests:
     """Return the digest of each image whose file has the path, size and times that were recorded with it.
 
+    That of another image is UNKNOWN.
+
     Args:
-        table, stamps: of the images now. current: the cache file. noted: what parts of a run wrote down.
+        paths: of the table. stamps: of the images now. current: the cache file. noted: what parts of a run wrote down.
     """
-    known: dict[tuple[Any, ...], str] = {}
-    if current is not None:
-        recorded = zip(current.table["path"], *(current.files[name] for name in STAMP), strict=True)
-        known.update(zip(recorded, current.table["digest"], strict=True))
-    for rows in noted:
-        known.update(zip(zip(rows["path"], *(rows[name] for name in STAMP), strict=True), rows["digest"], strict=True))
-    now = zip(table["path"], *(stamps[name] for name in STAMP), strict=True)
-    return [known.get(stamp) if stamp[-1] else None for stamp in now]
+    import pandas as pd
+
+    found, now = np.zeros(len(paths), RAW), stamps[STAMP].to_numpy()
+    known = [] if current is None else [(current.table, current.files)]
+    for rows, files in [*known, *((rows, rows) for rows in noted)]:
+        # Of a path that was recorded twice, the last.
+        last = np.flatnonzero(~rows["path"].duplicated(keep="last"))
+        place = pd.Index(rows["path"].to_numpy()[last]).get_indexer(paths)
+        mine = np.flatnonzero((place >= 0) & (now[:, -1] != 0))
+        then = last[place[mine]]
+        same = (files[STAMP].to_numpy()[then] == now[mine]).all(axis=1)
+        found[mine[same]] = packed(rows["digest"].to_numpy()[then[same]])
+    return found
 
 
-def phases(pending: Sequence[Sequence[int]], n: int) -> dict[tuple[int, ...], list[int]]:
+def phases(pending: Sequence[np.ndarray], n: int) -> dict[tuple[int, ...], np.ndarray]:
     """Return who needs the same rows -> these rows in their order, first the one whose rows begin first.
 
     Args:
-        pending: the rows of each. n: how many rows there are; a list for each would be much of what a run holds.
+        pending: the rows of each. n: how many rows there are.
     """
     needs = np.zeros((n, len(pending)), bool)
     for number, rows in enumerate(pending):
         needs[rows, number] = True
-    some = np.flatnonzero(needs.any(1))
+    some = np.flatnonzero(needs.any(1)).astype(np.int32)
     ways, first, which = np.unique(needs[some], axis=0, return_index=True, return_inverse=True)
     return {
-        tuple(np.flatnonzero(ways[number]).tolist()): some[which.reshape(-1) == number].tolist()
-        for number in np.argsort(first)
+        tuple(np.flatnonzero(ways[number]).tolist()): some[which.reshape(-1) == number] for number in np.argsort(first)
     }
 
 
-def hash_rest(digests: list[str | None], addresses: Sequence[str]) -> list[str | None]:
-    """Return the digests with the missing ones computed; an image that can't be read stays without."""
-    missing = [row for row, digest in enumerate(digests) if digest is None]
-    full = list(digests)
+def hash_rest(digests: Digests, addresses: Sequence[str]) -> Digests:
+    """Return the digests with the missing ones computed; that of an image that can't be read stays UNKNOWN."""
+    missing = np.flatnonzero(digests == UNKNOWN)
+    full = digests.copy()
     readers = ThreadPoolExecutor(_READERS)
     try:
-        found = readers.map(_digest, (addresses[row] for row in missing))
-        for row, digest in zip(missing, found, strict=True):
-            full[row] = digest
+        for start in range(0, len(missing), _AT_ONCE):
+            rows = missing[start : start + _AT_ONCE]
+            full[rows] = packed(readers.map(_digest, [addresses[row] for row in rows]))
     finally:
         # After Ctrl-C nobody waits for gigabytes to be hashed.
         readers.shutdown(cancel_futures=True)

@@ -12,14 +12,15 @@ import numpy as np
 
 from embedkit.cache import Cached, CacheError, Store
 from embedkit.cost import Cost, measured
-from embedkit.datasets import ImageSet
+from embedkit.datasets import Addresses, ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
+from embedkit.extraction.digests import RAW, UNKNOWN, packed
 from embedkit.extraction.elsewhere import embed_elsewhere, together
 from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job, measured_of
-from embedkit.extraction.plan import canonical_table, hash_rest, phases, remembered_digests, stamps_of
+from embedkit.extraction.plan import canonical_table, check_columns, hash_rest, phases, remembered_digests, stamps_of
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
 from embedkit.extraction.target import Target
@@ -69,7 +70,7 @@ def extract_all(
     whole = dataset
     if part is not None:
         dataset = _part_of(dataset, *part)
-    table = canonical_table(dataset)
+    check_columns(dataset)
     addresses = dataset.addresses()
     named = "{}-of-{}".format(*part) if part else ""
     stores = [job.store(cache, dataset.name, named) for job in jobs]
@@ -81,9 +82,9 @@ def extract_all(
             dataset.name,
             job.encoder,
             job.key,
-            len(table),
+            len(dataset),
             embedded,
-            max(0, len(table) - len(failed) - embedded),
+            max(0, len(dataset) - len(failed) - embedded),
             time.perf_counter() - begun,
             engine,
             failed.to_dict("records"),
@@ -94,31 +95,28 @@ def extract_all(
     for job, store in zip(jobs, stores, strict=True):
         damage = store.damage() if repair else ""
         current = None if damage else store.read()
-        if (
-            part is None
-            and current is not None
-            and _up_to_date(dataset, table, addresses, job.provenance(dataset), current)
-        ):
+        if part is None and current is not None and _up_to_date(dataset, addresses, job.provenance(dataset), current):
             store.tidy()
             report(job, store, 0, current.failed)
         else:
             left[store.path] = (job, store)
     targets = []
-    read: list[str | None] = [None] * len(table)
+    # An image that is read for one encoder is not read again for another one.
+    read = np.zeros(len(dataset), RAW) if len(left) > 1 else None
     with ExitStack() as locks:
         # In one order, so that two processes never wait for each other.
         for _, (job, store) in sorted(left.items()):
             if store.busy():
                 progress.note(f"another process is extracting {dataset.name} with {job.encoder}: waiting for it")
             locks.enter_context(store.lock())
-            targets.append(Target(dataset, job, store, table, addresses, read, progress, repair))
+            targets.append(Target(dataset, job, store, addresses, read, progress, repair))
         measuring = time.perf_counter()
         for target in targets:
             # Before the hours of a run, so that whoever sees that it does not pay can stop it.
-            if target.job.appraisal is not None and target.pending and not merge_only:
+            if target.job.appraisal is not None and len(target.pending) and not merge_only:
                 target.job.appraisal.measure(whole, cache, workers, progress)
         begun += time.perf_counter() - measuring
-        with measured() as meter, kept_heap():
+        with measured() as meter:
             elsewhere = _Pass(addresses, workers, batch, progress, merge_only, cluster).embed(targets)
         seconds = sum(target.seconds for target in targets)
         for target in targets:
@@ -131,9 +129,12 @@ def extract_all(
 
 
 def _part_of(dataset: ImageSet, number: int, count: int) -> ImageSet:
-    n = len(dataset.table)
-    rows = slice((number - 1) * n // count, number * n // count)
-    return replace(dataset, table=dataset.table.iloc[rows].reset_index(drop=True))
+    n = len(dataset)
+    rows = np.arange((number - 1) * n // count, number * n // count)
+    where = None if dataset.where is None else dataset.where.of(rows)
+    part = replace(dataset, table=dataset.table.loc[rows].reset_index(drop=True), where=where)
+    dataset.put_away()
+    return part
 
 
 def _workers(asked: int | None) -> int:
@@ -144,7 +145,7 @@ def _workers(asked: int | None) -> int:
 class _Pass:
     """One pass over the images of a set, for all encoders that need them; parameters as in `extract_all`."""
 
-    addresses: Sequence[str]
+    addresses: Addresses
     workers: int | None
     batch: int | None
     progress: Progress
@@ -157,12 +158,14 @@ class _Pass:
         Returns:
             What workers of a cluster have spent.
         """
-        busy = [target for target in targets if target.pending]
+        busy = [target for target in targets if len(target.pending)]
         elsewhere: list[Cost] = []
         if not busy:
             return elsewhere
         for target in busy:
             target.begin(self.batch)
+            # Nobody looks at the table before the vectors are there.
+            target.dataset.put_away()
         shared = phases([target.pending for target in busy], len(self.addresses))
         what = f"{busy[0].dataset.name}  {', '.join(target.job.encoder for target in busy)}"
         self.progress.start(what, sum(map(len, shared.values())))
@@ -171,8 +174,9 @@ class _Pass:
                 how: dict[str, Any] = {"decoders": self.workers, "batch": self.batch, "progress": self.progress}
                 elsewhere += embed_elsewhere(self.cluster, shared, self.addresses, busy, **how)
             else:
-                for which, rows in shared.items():
-                    self._embed_rows(rows, [busy[number] for number in which])
+                with kept_heap():
+                    for which, rows in shared.items():
+                        self._embed_rows(rows, [busy[number] for number in which])
             for target in busy:
                 target.finish()
         except KeyboardInterrupt as error:
@@ -188,10 +192,11 @@ class _Pass:
                     target.keep()
         return elsewhere
 
-    def _embed_rows(self, rows: Sequence[int], targets: Sequence[Target]) -> None:
+    def _embed_rows(self, rows: np.ndarray, targets: Sequence[Target]) -> None:
         ways = list(dict.fromkeys(target.job.way for target in targets))
-        addresses = [self.addresses[row] for row in rows]
-        stretches = decoded(rows, addresses, ways, workers=_workers(self.workers), batch=self.batch or _STRETCH)
+        stretches = decoded(
+            rows, self.addresses.of(rows), ways, workers=_workers(self.workers), batch=self.batch or _STRETCH
+        )
         try:
             for stretch in stretches:
                 if self.merge_only and stretch.rows:
@@ -207,17 +212,17 @@ class _Pass:
             stretches.close()
 
 
-def _up_to_date(
-    dataset: ImageSet, table: "pd.DataFrame", addresses: list[str], provenance: dict[str, Any], current: Cached
-) -> bool:
+def _up_to_date(dataset: ImageSet, addresses: Addresses, provenance: dict[str, Any], current: Cached) -> bool:
     # Images that failed are tried again wherever the outcome can be written down.
     if len(current.failed) and os.access(current.path.parent, os.W_OK):
         return False
+    table = canonical_table(dataset)
     rows = np.flatnonzero(~table["id"].isin(current.failed["id"]))
-    kept, kept_addresses = table.loc[rows].reset_index(drop=True), [addresses[row] for row in rows]
+    kept, kept_addresses = table.loc[rows].reset_index(drop=True), addresses.of(rows)
     if not current.table.drop(columns="digest").equals(kept):
         return False
     if current.provenance["dataset"] != provenance["dataset"]:
         return False
-    digests = remembered_digests(kept, stamps_of(dataset, kept_addresses), current)
-    return hash_rest(digests, kept_addresses) == list(current.table["digest"])
+    known = remembered_digests(kept["path"].to_numpy(), stamps_of(dataset, kept_addresses), current)
+    digests = hash_rest(known, kept_addresses)
+    return bool(((digests == packed(current.table["digest"])) & (digests != UNKNOWN)).all())

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.cache import CacheError, DamagedCache, ForeignCache, NotCached, Store, read_header
+from embedkit.cache import Aside, CacheError, DamagedCache, ForeignCache, NotCached, Store, read_header
+from embedkit.cache.shards import Rows
 from embedkit.cost import Cost
-from embedkit.datasets import ImageSet
+from embedkit.datasets import Addresses, ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded
+from embedkit.extraction.digests import UNKNOWN, Digests, Firsts, among, gathered, packed, unpacked
 from embedkit.extraction.embed import Embedder, batch_for
 from embedkit.extraction.job import Job, measured_of
 from embedkit.extraction.ledger import Embedded, with_cost, with_engine, with_int8
-from embedkit.extraction.plan import hash_rest, remembered_digests, stamps_of
+from embedkit.extraction.plan import STAMP, canonical_table, hash_rest, remembered_digests, stamps_of
 from embedkit.extraction.privacy import warnings_of, without_names
 from embedkit.extraction.progress import Progress
 from embedkit.extraction.worker import Done, Made
@@ -23,10 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def _digests_of(rows: Rows) -> Digests:
+    return packed(digest.decode() for digest in rows.digests().tolist())
+
+
 class Target:
     """One cache file under its lock: the digests, the sources of vectors and the failures, as they become known.
 
-    ``read`` has the digests of the rows whose files were hashed for another encoder in this run; it is added to.
+    Of each row it holds numbers alone, since the rows of a large set are what the memory of a run grows by.
+
+    ``read`` has the digests of the rows whose files were hashed for another encoder in this run, and is added to; None
+    where there is no other.
     """
 
     def __init__(
@@ -34,70 +43,93 @@ class Target:
         dataset: ImageSet,
         job: Job,
         store: Store,
-        table: "pd.DataFrame",
-        addresses: list[str],
-        read: list[str | None],
+        addresses: Addresses,
+        read: Digests | None,
         progress: Progress,
         repair: bool,
     ) -> None:
         self.dataset, self.job, self.store, self.progress = dataset, job, store, progress
-        self.table, self.addresses = table, addresses
+        self.addresses = addresses
         damaged = repair and store.damage()
         if damaged:
             store.salvage()
         self.current = None if damaged else store.read()
         self.embedder: Embedder | None = None
-        self._queued: set[str] = set()
+        self._queued = 0
         self._multiply_adds: int | None = 0
         self._engines: set[str] = set()
-        self.stamps = stamps_of(dataset, addresses)
-        self.digests = remembered_digests(table, self.stamps, self.current, store.noted_rows())
+        stamps = stamps_of(dataset, addresses)
+        self.digests = remembered_digests(dataset.table["path"].to_numpy(), stamps, self.current, store.noted_rows())
+        self._stamps: np.ndarray | Aside = stamps.to_numpy()
         self.failures: dict[int, tuple[str, str]] = {}
         self.sources = [self.current.rows()] if self.current else []
-        self.sources += store.shards()
-        self.known = {digest for source in self.sources for digest in source.digests}
-        siblings = self._siblings() if any(digest not in self.known for digest in self.digests) else {}
-        if self.known or siblings:
-            here = [mine or other for mine, other in zip(self.digests, read, strict=True)]
-            read[:] = self.digests = hash_rest(here, addresses)
+        shards = store.shards()
+        held = [] if self.current is None else [packed(self.current.table["digest"])]
+        self.known = gathered([*held, *map(_digests_of, shards)])
+        self.sources += shards
+        siblings = {} if among(self.digests, self.known).all() else self._siblings()
+        if len(self.known) or siblings:
+            if read is not None:
+                self.digests = np.where(self.digests != UNKNOWN, self.digests, read)
+            self.digests = hash_rest(self.digests, addresses)
+            if read is not None:
+                read[:] = self.digests
         for path, digests in siblings.items():
-            self._adopt(path, digests & set(filter(None, self.digests)) - self.known)
+            self._adopt(path, digests)
+        # Whether a row has a vector, be it on its way.
+        self._done = among(self.digests, self.known)
+        self._firsts = Firsts(self.digests)
 
-    def _siblings(self) -> dict[Path, set[str]]:
+    def _siblings(self) -> dict[Path, Digests]:
         found = {}
         for path in self.store.siblings():
             try:
-                found[path] = set(read_header(path).rows().digests)
+                found[path] = packed(read_header(path).table["digest"])
             except CacheError as error:
                 self.progress.note(f"left aside: {error}")
         return found
 
-    def _adopt(self, path: Path, wanted: set[str]) -> None:
+    def _adopt(self, path: Path, digests: Digests) -> None:
+        wanted = digests[among(digests, gathered([self.digests])) & ~among(digests, self.known)]
         try:
-            shards = self.store.adopt(path, wanted) if wanted else []
+            shards = self.store.adopt(path, set(unpacked(wanted))) if len(wanted) else []
         except (DamagedCache, ForeignCache, NotCached) as error:
             self.progress.note(f"left aside: {error}")
             return
         self.sources += shards
-        self.known.update(digest for shard in shards for digest in shard.digests)
+        self.known = gathered([self.known, *map(_digests_of, shards)])
 
     @property
-    def pending(self) -> list[int]:
+    def pending(self) -> np.ndarray:
         """The rows that have no vector yet."""
-        return [row for row, digest in enumerate(self.digests) if digest not in self.known]
+        return np.flatnonzero(~self._done)
 
     def begin(self, asked: int | None) -> None:
-        """Make ready to take images; ``asked`` is the size of a batch, by default that of the device."""
+        """Make ready to take images; ``asked`` is the size of a batch, by default that of the device.
+
+        Raises:
+            CacheError: the disk is full or closed.
+        """
         size = batch_for(self.job, asked)
         self.embedder = Embedder(self.job, self.store, size, len(self.pending), self.progress.note, grows=asked is None)
+        if isinstance(self._stamps, np.ndarray):
+            self._stamps = Aside(self._stamps, self.store.path.parent)
+
+    def _new(self, rows: list[int], digests: list[str]) -> list[bool]:
+        """Note the digests of rows that were read, and say of which there is no vector, nor one on its way."""
+        raw = packed(digests)
+        self.digests[rows], self._done[rows] = raw, True
+        there = among(raw, self.known).tolist()
+        new = [not known and self._firsts.is_first(row) for row, known in zip(rows, there, strict=True)]
+        self._queued += sum(new)
+        return new
 
     def take(self, stretch: Decoded, pixels: np.ndarray) -> None:
         """Embed a stretch of decoded images, pixels as this encoder wants them, and note those that failed."""
         assert self.embedder is not None
-        for row, digest, image in zip(stretch.rows, stretch.digests, pixels, strict=True):
-            self.digests[row] = digest
-            if digest not in self.known and digest not in self._queued:
-                self._queued.add(digest)
+        new = self._new(stretch.rows, stretch.digests)
+        for wanted, digest, image in zip(new, stretch.digests, pixels, strict=True):
+            if wanted:
                 self.embedder.add(digest, image)
         self.failures.update({f.row: (f.reason, f.message) for f in stretch.failures})
 
@@ -114,9 +146,7 @@ class Target:
                     f"a worker wrote {shard.path}, which is not to be seen from here: --cache must be a folder that "
                     "all nodes share, under the same path"
                 )
-        for row, digest in zip(done.rows, done.digests, strict=True):
-            self.digests[row] = digest
-        self._queued.update(set(done.digests) - self.known)
+        self._new(done.rows, done.digests)
         self.failures.update({f.row: (f.reason, f.message) for f in done.failures})
         self.embedder.shards += made.shards
         self.embedder.not_finite |= made.not_finite
@@ -129,24 +159,23 @@ class Target:
         assert self.embedder is not None
         self.embedder.finish()
         self.sources += self.embedder.shards
-        self.known.update(self._queued - self.embedder.not_finite)
-        for row, digest in enumerate(self.digests):
-            if digest in self.embedder.not_finite:
-                self.failures[row] = (
-                    "not finite",
-                    f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
-                )
+        for row in np.flatnonzero(among(self.digests, gathered([packed(self.embedder.not_finite)]))).tolist():
+            self._done[row] = False
+            self.failures[row] = (
+                "not finite",
+                f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
+            )
 
     def keep(self) -> int:
         """Stop, with what is encoded written as a shard; return how many vectors this run has written."""
         assert self.embedder is not None
         self.embedder.stop()
-        return sum(len(shard.digests) for shard in self.embedder.shards)
+        return sum(shard.count for shard in self.embedder.shards)
 
     @property
     def embedded(self) -> int:
         """How many vectors were computed."""
-        return len(self._queued - self.embedder.not_finite) if self.embedder else 0
+        return self._queued - len(self.embedder.not_finite) if self.embedder else 0
 
     @property
     def engine(self) -> str:
@@ -165,16 +194,12 @@ class Target:
         each = self._multiply_adds if encoder is None else self.job.multiply_adds(encoder)
         return Embedded(self.embedded, replace(cost, multiply_adds=None if each is None else each * self.embedded))
 
-    def _failed_rows(self) -> list[int]:
-        known, failures = self.known, self.failures
-        return [row for row, digest in enumerate(self.digests) if row in failures or digest not in known]
-
     def ledger(self) -> "pd.DataFrame":
         """Return the images that have no vector, with the reason."""
         import pandas as pd
 
-        lost = self._failed_rows()
-        failed = self.table.loc[lost, ["id", "path"]].reset_index(drop=True)
+        lost = self.pending.tolist()
+        failed: pd.DataFrame = canonical_table(self.dataset).loc[lost, ["id", "path"]].reset_index(drop=True)
         failed["reason"] = pd.Series([self.failures[row][0] for row in lost], dtype=object)
         failed["message"] = pd.Series([self.failures[row][1] for row in lost], dtype=object)
         if self.dataset.pseudonyms is not None:
@@ -182,11 +207,12 @@ class Target:
         return failed
 
     def _with_digests(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
-        ok = np.ones(len(self.table), bool)
-        ok[self._failed_rows()] = False
-        table = self.table.loc[ok].reset_index(drop=True)
-        table["digest"] = [digest for digest, good in zip(self.digests, ok, strict=True) if good]
-        return table, self.stamps.loc[ok].reset_index(drop=True)
+        import pandas as pd
+
+        table = canonical_table(self.dataset).loc[self._done].reset_index(drop=True)
+        table["digest"] = pd.Series(unpacked(self.digests[self._done]), dtype=object)
+        stamps = self._stamps.back() if isinstance(self._stamps, Aside) else self._stamps
+        return table, pd.DataFrame(stamps[self._done], columns=STAMP)
 
     def note(self) -> None:
         """Write down what a part knows of its files, so that whoever merges need not read them."""
@@ -196,14 +222,14 @@ class Target:
     def commit(self, cost: Cost) -> None:
         """Write the final file, unless the one there says the same already."""
         if self.dataset.pseudonyms is not None:
-            for row in self._failed_rows():
+            for row in self.pending:
                 self.progress.note(f"failed: {self.failures[row][1]}")
         failed = self.ledger()
         table, files = self._with_digests()
         if not len(table):
             first = failed["message"].iloc[0] if len(failed) else "the set is empty"
             raise EmbedkitError(
-                f"none of the {len(self.table)} images of {self.dataset.name} could be read. The first: {first}"
+                f"none of the {len(self.dataset)} images of {self.dataset.name} could be read. The first: {first}"
             )
         before = self.current.provenance if self.current else None
         provenance = with_engine(self.job.provenance(self.dataset), before, self.engine)

@@ -1,9 +1,9 @@
 """The bytes of a file, or the named reason why there are none."""
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from embedkit.images.errors import MissingFile, TruncatedImage, UnreadableFile
 from embedkit.images.policy import check_bytes
@@ -38,7 +38,8 @@ def look(path: str) -> Stamp:
         return mark, size, mark
     try:
         with reading(path):
-            found = Path(path).stat()
+            # A Path interns the parts of its name, and the table of interned texts grows by all that were ever in it.
+            found = os.stat(path)  # noqa: PTH116
     except ValueError as error:
         raise MissingFile(f"{path!r}: no file can have this name ({error}). Check the path.") from error
     if stat.S_ISDIR(found.st_mode):
@@ -58,8 +59,8 @@ def read_bytes(path: str) -> bytes:
     if is_remote(path):
         return read_remote(path)
     check_bytes(look(path)[1], path)
-    with reading(path):
-        return Path(path).read_bytes()
+    with reading(path), open(path, "rb") as stream:  # noqa: PTH123 - as in `look`
+        return stream.read()
 
 
 def read_stretch(path: str, start: int, size: int, name: str) -> bytes:
@@ -78,6 +79,6 @@ def read_stretch(path: str, start: int, size: int, name: str) -> bytes:
     held = look(path)[1]
     if held < start + size:
         raise TruncatedImage(f"{name}: the file ends at byte {held:,}, before the image does. Copy it again.")
-    with reading(path), Path(path).open("rb") as stream:
+    with reading(path), open(path, "rb") as stream:  # noqa: PTH123 - as in `look`
         stream.seek(start)
         return stream.read(size)

@@ -41,8 +41,8 @@ def read_folder(place: Path) -> Contents:
     if not found.files:
         raise _no_images(place, found)
     # All that a path tells is told by its folder, and a million images lie in few of them.
-    folders = [posixpath.dirname(file) for file in found.files]
-    distinct = list(dict.fromkeys(folders))
+    distinct: dict[str, str] = {}
+    folders = [distinct.setdefault(folder, folder) for folder in map(posixpath.dirname, found.files)]
     parts, by_split = _by_split(place, [(*filter(None, folder.split("/")), "") for folder in distinct])
     below = 1 if by_split else 0
     known = dict(zip(distinct, parts, strict=True))
