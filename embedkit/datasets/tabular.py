@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -50,6 +51,7 @@ class Dialect:
 
 
 _PLAIN = Dialect()
+_FEW = 1000
 
 
 def read_rows(path: Path, required: Sequence[str], dialect: Dialect = _PLAIN) -> "pd.DataFrame":
@@ -86,7 +88,7 @@ def _header_and_records(
     path: Path, required: Sequence[str], dialect: Dialect = _PLAIN
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     text = read_text(path)
-    records = list(_split_at(text, dialect.delimiter) if dialect.delimiter else _records(path, text))
+    records = list(_shared(_split_at(text, dialect.delimiter) if dialect.delimiter else _records(path, text)))
     if not records:
         raise EmbedkitError(f"{path} is empty: it needs a header with {_listing(required)}, then one row per image.")
     if dialect.header:
@@ -102,6 +104,16 @@ def _header_and_records(
     if len(records) == 1:
         raise EmbedkitError(f"{path} has a header and no rows: add one row per image.")
     return header, records[1:]
+
+
+def _shared(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records with one str for all equal cells of a column, as long as it has few different ones."""
+    known: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for line, cells in records:
+        for place, cell in enumerate(cells):
+            column = known[place]
+            cells[place] = column.setdefault(cell, cell) if len(column) < _FEW else column.get(cell, cell)
+        yield line, cells
 
 
 def _fitted(cells: list[str], dialect: Dialect) -> list[str]:

@@ -86,7 +86,7 @@ def test_addresses_are_absolute_and_load_from_anywhere(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     opened = open_dataset("folder:set")
     monkeypatch.chdir("/")
-    assert opened.addresses() == [str(tmp_path / "set/a/1.png"), str(tmp_path / "set/b/2.png")]
+    assert list(opened.addresses()) == [str(tmp_path / "set/a/1.png"), str(tmp_path / "set/b/2.png")]
     for address in opened.addresses():
         assert images.load(address)[0].shape == (2, 2, 3)
 
@@ -95,9 +95,9 @@ def test_a_table_is_opened_from_its_folder_or_from_the_root(tmp_path: Path) -> N
     image(tmp_path / "scans/a.png")
     write(tmp_path / "lists/t.csv", "path\na.png\n")
     write(tmp_path / "scans/t.csv", "path\na.png\n")
-    assert open_dataset(f"csv:{tmp_path / 'scans/t.csv'}").addresses() == [str(tmp_path / "scans/a.png")]
+    assert [*open_dataset(f"csv:{tmp_path / 'scans/t.csv'}").addresses()] == [str(tmp_path / "scans/a.png")]
     opened = open_dataset(f"csv:{tmp_path / 'lists/t.csv'}", root=tmp_path / "scans")
-    assert opened.addresses() == [str(tmp_path / "scans/a.png")]
+    assert list(opened.addresses()) == [str(tmp_path / "scans/a.png")]
     assert opened.name == dataset_name(f"csv:{tmp_path / 'lists/t.csv'}")
     with pytest.raises(EmbedkitError, match=r"none of the 1 images .* exists"):
         open_dataset(f"csv:{tmp_path / 'lists/t.csv'}")

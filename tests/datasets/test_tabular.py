@@ -115,3 +115,13 @@ def test_metadata_that_name_something_stay_text(written: tuple[str, ...]) -> Non
 
 def test_metadata_without_a_value_are_missing() -> None:
     assert typed(cells("", "")).isna().all()
+
+
+def test_equal_cells_of_a_column_are_one_text_as_long_as_they_are_few(tmp_path: Path) -> None:
+    lines = [f"scan {row}.png,hospital {row % 3}," + "x" * 40 for row in range(3000)]
+    path = tmp_path / "t.csv"
+    path.write_text("path,site,note\n" + "\n".join(lines))
+    rows = read_rows(path, ("path",))
+    assert [",".join(cells) for cells in rows.to_numpy().tolist()] == lines
+    assert len({id(cell) for cell in rows["site"]}) == 3
+    assert len({id(cell) for cell in rows["note"]}) == 1

@@ -56,7 +56,7 @@ def embedder(tmp_path: Path) -> Callable[[FakeEncoder], Embedder]:
 
 
 def vectors_of(made: Embedder) -> tuple[list[str], np.ndarray]:
-    digests = [digest for shard in made.shards for digest in shard.digests]
+    digests = [digest.decode() for shard in made.shards for digest in shard.digests()]
     return digests, np.concatenate([_read(shard.path) for shard in made.shards])
 
 

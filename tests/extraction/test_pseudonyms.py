@@ -1,6 +1,7 @@
 """Under pseudonyms nothing that names a patient or a file reaches a cache folder, and all else works as before."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from embedkit import EmbedkitError
 from embedkit.cache import Store, read
 from embedkit.datasets import dataset_name, open_dataset, pseudonymous
 from embedkit.extraction import Interrupted, Report, Silent
+from embedkit.extraction.digests import UNKNOWN, unpacked
 from embedkit.extraction.named import extract_named
 from embedkit.extraction.plan import file_stamps, remembered_digests, stamps_of
 from embedkit.probing.plan import make_plan
@@ -125,13 +127,25 @@ def test_the_times_of_files_are_hidden_and_still_tell_a_change(
     assert cached is not None
     rows = [row for row, address in enumerate(dataset.addresses()) if "broken" not in address]
     addresses = [dataset.addresses()[row] for row in rows]
-    assert remembered_digests(cached.table, stamps_of(dataset, addresses), cached) == list(cached.table["digest"])
+    paths = cached.table["path"].to_numpy()
+    known = remembered_digests(paths, stamps_of(dataset, addresses), cached)
+    assert unpacked(known) == list(cached.table["digest"])
     real = file_stamps(addresses)
     assert not set(cached.files["ctime_ns"]) & {*real["ctime_ns"], *real["mtime_ns"], 0}
     assert not cached.files["mtime_ns"].any()
     Path(addresses[3]).touch()
-    now = remembered_digests(cached.table, stamps_of(dataset, addresses), cached)
-    assert [row for row, digest in enumerate(now) if digest is None] == [3]
+    now = remembered_digests(paths, stamps_of(dataset, addresses), cached)
+    assert np.flatnonzero(now == UNKNOWN).tolist() == [3]
+
+
+def test_parts_of_a_set_are_merged_to_the_file_of_one_run(table: Path, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        extract_named(pseudonymous(f"csv:{table}"), job(), tmp_path / "cache", workers=0, batch=8, part=(number, 3))
+    words: dict[str, Any] = {"workers": 0, "batch": 8, "merge_only": True}
+    merged = extract_named(pseudonymous(f"csv:{table}"), job(), tmp_path / "cache", **words)
+    alone = extracted(table, tmp_path / "other")
+    assert read(merged.path).X.tobytes() == read(alone.path).X.tobytes()
+    assert read(merged.path).table.equals(read(alone.path).table)
 
 
 def test_another_salt_is_another_set(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +182,6 @@ def test_a_set_of_the_catalog_keeps_its_facts_and_its_published_figures(
     plain, hidden = (open_dataset(f"{prefix}isic2018", data_root) for prefix in ("", "pseudonymous:"))
     assert hidden.name.startswith("isic2018-pseudonymous-")
     assert hidden.facts == {**plain.facts, "set": "isic2018", "pseudonyms": ["id", "path"]}
-    assert hidden.addresses() == plain.addresses()
+    assert list(hidden.addresses()) == list(plain.addresses())
     assert hidden.table["label"].equals(plain.table["label"])
     assert "secret" not in repr(hidden)

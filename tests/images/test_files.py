@@ -1,5 +1,6 @@
+import builtins
+import io
 import os
-from pathlib import Path
 
 import pytest
 
@@ -37,25 +38,26 @@ def test_a_name_too_long_is_unreadable(tmp_path):
         read_bytes(str(tmp_path / ("x" * 300)))
 
 
-@pytest.mark.parametrize("call", ["stat", "read_bytes"])
-def test_no_permission_is_said(tmp_path, monkeypatch, call):
-    def refuse(_self, **_options):
+@pytest.mark.parametrize(("module", "call"), [(os, "stat"), (builtins, "open")])
+def test_no_permission_is_said(tmp_path, monkeypatch, module, call):
+    def refuse(*_words):
         raise PermissionError(13, "Permission denied")
 
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
-    monkeypatch.setattr(Path, call, refuse)
+    monkeypatch.setattr(module, call, refuse)
     with pytest.raises(UnreadableFile, match=r"a\.png: no permission"):
         read_bytes(str(path))
 
 
 def test_a_failing_disk_is_said(tmp_path, monkeypatch):
-    def fail(_self):
-        raise OSError(5, "Input/output error")
+    class Failing(io.BytesIO):
+        def read(self):
+            raise OSError(5, "Input/output error")
 
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(builtins, "open", lambda *_words: Failing())
     with pytest.raises(UnreadableFile, match="Input/output error"):
         read_bytes(str(path))
 

@@ -146,7 +146,7 @@ def test_a_wider_root_lets_it_in(folder: Path) -> None:
     found = opened(folder, f"path\nx/d.png\n{folder / 'a.png'}\n", root=folder)
     assert found.table["path"].tolist() == ["x/d.png", "a.png"]
     inner = write(folder / "lists/t.csv", "path\na.png\n")
-    assert datasets.open_dataset(f"csv:{inner}", folder).addresses() == [str(folder / "a.png")]
+    assert list(datasets.open_dataset(f"csv:{inner}", folder).addresses()) == [str(folder / "a.png")]
 
 
 def test_a_link_inside_is_the_users_business(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -199,7 +199,7 @@ def test_frames_become_rows_and_a_named_frame_stays_one(folder: Path) -> None:
 
 def test_rows_of_an_npz_are_addresses(data_root: Path, tmp_path: Path) -> None:
     name = "pneumoniamnist_28.npz#val_images[3]"
-    assert opened(tmp_path, f"path\n{name}\n", root=data_root).addresses() == [str(data_root / name)]
+    assert list(opened(tmp_path, f"path\n{name}\n", root=data_root).addresses()) == [str(data_root / name)]
 
 
 def test_a_spreadsheet_of_europe(folder: Path) -> None:
