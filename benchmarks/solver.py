@@ -88,6 +88,7 @@ parser.add_argument("--cs", type=int, default=45, help="values of C from 1e-6 to
 parser.add_argument("--fitted-folds", type=int, help="so many of the folds are fitted: 1 is a split of its own")
 parser.add_argument("--sklearn-labels", type=int, help="scikit-learn's time for all is scaled from so many labels")
 parser.add_argument("--sklearn-folds", type=int, default=1, help="scikit-learn's time for all is scaled from so many")
+parser.add_argument("--device", default="cpu", help="where embedkit fits: cpu or cuda")
 parser.add_argument("--max-iter", type=int, default=100)
 parser.add_argument("--tol", type=float, default=1e-4)
 arguments = parser.parse_args()
@@ -110,7 +111,7 @@ print(f"{len(X)} x {X.shape[1]}, {truth.shape[1]} {'classes' if exclusive else '
 print(f"{len(Cs)} values of C, {len(kept)} folds", flush=True)
 
 begun, processor = time.perf_counter(), time.process_time()
-searching, ready = len(Cs) > 1, Ready(X)
+searching, ready = len(Cs) > 1, Ready(X, arguments.device)
 found = solve_folds(ready, truth, exclusive, Cs, kept.astype(float), SEARCH_ACCURACY if searching else ACCURACY)
 if searching:
     solve(ready, truth, exclusive, [REFIT])
