@@ -43,23 +43,17 @@ def default_precision(card: EncoderCard | None = None) -> str:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that torch does not know, or a GPU that this machine lacks.
+    """Refuse a device that torch has no name for, or cannot compute on here; of ``cpu`` it isn't asked.
 
     Raises:
-        EmbedkitError: with what there is.
+        EmbedkitError: with what to choose.
     """
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
         raise EmbedkitError(f"unknown device '{device}': choose cpu or cuda, or cuda:1 for the second GPU")
-    if device == "cpu":
-        return
-    import torch
+    if device != "cpu":
+        from embedkit.encoders.engines import eager
 
-    there = torch.cuda.device_count() if device.startswith("cuda") else int(torch.backends.mps.is_available())
-    if int(device.partition(":")[2] or 0) >= there:
-        raise EmbedkitError(
-            f"device '{device}': torch sees {there} such devices here. Leave --device out, or take cpu; "
-            "`embedkit doctor` says what there is"
-        )
+        eager.check_device(device)
 
 
 def cpu_name() -> str:

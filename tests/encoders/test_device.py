@@ -111,17 +111,9 @@ def test_only_units_for_matrices_count_as_such(hardware, flags, units):
     assert device.has_matrix_units() is units
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+def test_a_gpu_that_is_not_there_is_refused() -> None:
     check_device("cpu")
-    check_device("cuda")
-    check_device("cuda:0")
-    with pytest.raises(EmbedkitError, match=r"'cuda:1': torch sees 1 such devices"):
-        check_device("cuda:1")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(EmbedkitError, match="torch sees 0"):
-        check_device("cuda")
+    with pytest.raises(EmbedkitError, match="cannot compute on the device 'cuda:99'"):
+        check_device("cuda:99")
     with pytest.raises(EmbedkitError, match="unknown device 'gpu'"):
         check_device("gpu")
