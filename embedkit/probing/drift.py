@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from embedkit.cache import EmbeddingSet, take_rows
+from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.heads.standard import standardise
@@ -85,9 +85,9 @@ def _scores(plan: Plan) -> list[np.ndarray]:
     head, found = make_head("logistic", None), []
     for fold in plan.folds:
         rows = fold.fitted()
-        X = take_rows(plan.train.X, rows, np.float32)
+        X = plan.train.vectors(rows)
         standard = standardise(X)
         labels = plan.train.labels
         scorer = head.learn(X, labels.truth[rows], labels.exclusive, (_C,))
-        found.append(scorer(standard(take_rows(plan.test.X, fold.test, np.float32)), np.arange(len(fold.test)))[0])
+        found.append(scorer(standard(plan.test.vectors(fold.test)), np.arange(len(fold.test)))[0])
     return found

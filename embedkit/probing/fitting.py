@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.cache import take_rows
 from embedkit.extraction import Progress
 from embedkit.probing.heads.grids import Grid
 from embedkit.probing.heads.standard import standardise
@@ -72,26 +71,24 @@ class Fitter:
         """
         fitted, labels = fold.fitted(), plan.train.labels
         if fold.val is None:
-            X = take_rows(plan.train.X, fitted, np.float32)
+            X = plan.train.vectors(fitted)
             standard = self._standardise(X)
             ready = self.head.ready(X)
             parts, by = self._inner(plan.train, fitted)
             choice, temperature = self._choose(ready, plan.train, fitted, parts, by)
         else:
             choice, temperature = self._on_validation(plan.train, fold.train, fold.val)
-            X = take_rows(plan.train.X, fitted, np.float32)
+            X = plan.train.vectors(fitted)
             standard = self._standardise(X)
             ready = self.head.ready(X)
         scorer = self.head.learn(ready, labels.truth[fitted], labels.exclusive, (choice.value,))
         blocks = [fold.test[start : start + _JUDGED] for start in range(0, len(fold.test), _JUDGED)]
-        scores = [
-            scorer(standard(take_rows(plan.test.X, rows, np.float32)), np.arange(len(rows)))[0] for rows in blocks
-        ]
+        scores = [scorer(standard(plan.test.vectors(rows)), np.arange(len(rows)))[0] for rows in blocks]
         return FoldFit(choice, np.concatenate(scores), temperature)
 
     def _on_validation(self, sample: Sample, train: np.ndarray, val: np.ndarray) -> tuple[Choice, float | None]:
         rows = np.concatenate([train, val])
-        X = take_rows(sample.X, rows, np.float32)
+        X = sample.vectors(rows)
         standard = self._standardise(X[: len(train)])
         standard(X[len(train) :])
         part = np.arange(len(train)), np.arange(len(train), len(rows))

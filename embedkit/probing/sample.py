@@ -19,7 +19,7 @@ class Sample:
     """Images that can be learnt from or judged.
 
     Attributes:
-        X: (n, d) finite, float32, or float16 as a cache file holds them.
+        X: (n, d) finite, float32, or float16 as a cache file holds them: `vectors` are what is computed with.
         labels: the truth of the n rows.
         ids: (n,) of str.
         groups: (n,) of str; a row without a group is a group of its own, with the copies of its file.
@@ -42,6 +42,10 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Return a copy of the embeddings at these positions (…,), in float32 of shape (…, d)."""
+        return take_rows(self.X, rows.ravel(), np.float32).reshape(*rows.shape, self.X.shape[1])
 
     def select_labels(self, rows: np.ndarray) -> Labels:
         """Return the labels of the rows at these positions."""

@@ -111,7 +111,7 @@ def _met(images: EmbeddingSet) -> list[str]:
 
 
 def _evidence(plan: Plan, W: np.ndarray, absent: np.ndarray | None, scale: float, settings: Settings) -> Evidence:
-    features = unit(plan.test.X[plan.folds[0].test])
+    features = unit(plan.test.vectors(plan.folds[0].test))
     scores = class_scores(features, W, scale) if absent is None else label_scores(features, W, absent, scale)
     return Evidence(plan, [scores], [TEMPERATURE], probabilistic=True, level=settings.judged_level)
 

@@ -97,6 +97,17 @@ def test_half_and_single_precision_are_not_copied_and_double_becomes_single() ->
     assert read(replace(source, X=source.X.astype(np.float64))).X.dtype == np.float32
 
 
+def test_vectors_are_single_whatever_is_held() -> None:
+    source = small()
+    for kind in (np.float16, np.float32):
+        sample = read(replace(source, X=source.X.astype(kind)))
+        found = sample.vectors(np.array([[3, 1], [0, 0]]))
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, source.X.astype(np.float32)[[[3, 1], [0, 0]]])
+        assert not np.shares_memory(found, sample.X)
+    assert sample.vectors(np.array([], int)).shape == (0, 2)
+
+
 def test_select_takes_the_same_rows_of_everything() -> None:
     sample = read(small(group=list("pqrs"), split=["train", "val", "test", np.nan])).select(np.array([3, 1]))
     assert sample.ids.tolist() == ["3", "1"]

@@ -91,8 +91,10 @@ def align(
             say(f"aligning by {loss}" + (f", fold {number} of {len(plan.folds)}" if len(plan.folds) > 1 else ""))
             pair = _fit(plan.train, fold, texts, seen, facts)
             pairs.append(pair)
+            assert fold.val is not None
             chosen_on, judged = (
-                as_scores(pair.logits(X).astype(float)) for X in (plan.train.X[fold.val], plan.test.X[fold.test])
+                as_scores(pair.logits(sample.vectors(rows)).astype(float))
+                for sample, rows in ((plan.train, fold.val), (plan.test, fold.test))
             )
             scores.append(judged)
             temperatures.append(fit_temperature(chosen_on, labels.truth[fold.val], exclusive=True))
@@ -143,7 +145,7 @@ def _to_learn(plan: Plan, fold: Fold, seen: np.ndarray, seed: int) -> Fold:
 
 def _fit(sample: Sample, fold: Fold, texts: ClassTexts, seen: np.ndarray, facts: dict[str, Any]) -> AlignedPair:
     assert fold.val is not None
-    X, X_val = unit(sample.X[fold.train]), unit(sample.X[fold.val])
+    X, X_val = unit(sample.vectors(fold.train)), unit(sample.vectors(fold.val))
     mean = X.mean(axis=0)
     number = sample.labels.truth[:, seen].argmax(axis=1)
     F, F_val = (torch.from_numpy(unit(one - mean).astype(np.float32))[None] for one in (X, X_val))

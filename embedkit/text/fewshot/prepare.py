@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from embedkit.probing.plan import Plan
+from embedkit.probing.sample import Sample
 from embedkit.text.aligning import projection
 from embedkit.text.fewshot.draws import Draw
 from embedkit.text.fewshot.shots import Part, Shots
@@ -20,16 +21,15 @@ NO_TEXT_SCALE = 100.0
 def stack(plan: Plan, draws: Sequence[Draw]) -> tuple[Part, Part, Part]:
     """Return the training, validation and judged images of draws of one size, as unit vectors."""
 
-    def part(sample_X: np.ndarray, truth: np.ndarray, rows: Sequence[np.ndarray]) -> Part:
+    def part(sample: Sample, rows: Sequence[np.ndarray]) -> Part:
         picked = np.stack(list(rows))
-        F = normalize(torch.from_numpy(sample_X[picked]), dim=-1)
-        return Part(F, F, torch.from_numpy(truth[picked].argmax(axis=-1)))
+        F = normalize(torch.from_numpy(sample.vectors(picked)), dim=-1)
+        return Part(F, F, torch.from_numpy(sample.labels.truth[picked].argmax(axis=-1)))
 
-    X, truth = plan.train.X, plan.train.labels.truth
     return (
-        part(X, truth, [one.train for one in draws]),
-        part(X, truth, [one.val for one in draws]),
-        part(plan.test.X, plan.test.labels.truth, [one.test for one in draws]),
+        part(plan.train, [one.train for one in draws]),
+        part(plan.train, [one.val for one in draws]),
+        part(plan.test, [one.test for one in draws]),
     )
 
 
