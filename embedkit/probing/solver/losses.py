@@ -64,15 +64,19 @@ class Loss(Protocol):
 
 
 class Softmax:
-    """One softmax over K classes; ``codes`` (n,) are the true ones."""
+    """One softmax over K classes; ``codes`` (n,) are the true ones.
 
-    def __init__(self, codes: Array, classes: int) -> None:
-        self.codes = codes
+    Args:
+        places: 0 to n - 1, where the codes are.
+    """
+
+    def __init__(self, codes: Array, classes: int, places: Array | None = None) -> None:
+        self.codes, self.places = codes, np.arange(len(codes)) if places is None else places
         self.columns, self.free = classes, classes - 1
 
     def of(self, rows: np.ndarray) -> "Softmax":
         """As in `Loss`."""
-        return Softmax(self.codes[rows], self.columns)
+        return Softmax(self.codes[rows], self.columns, self.places[: len(rows)])
 
     def known(self, weights: Array, rows: np.ndarray) -> int:
         """As in `Loss`."""
@@ -81,7 +85,7 @@ class Softmax:
 
     def at(self, there: Callable[[np.ndarray], Array]) -> "Softmax":
         """As in `Loss`."""
-        return Softmax(there(self.codes), self.columns)
+        return Softmax(there(self.codes), self.columns, there(self.places))
 
     def terms(self, scores: Array, base: np.ndarray, rows: slice) -> Terms:
         """As in `Loss`."""
@@ -121,7 +125,7 @@ class Softmax:
     def _true(self, rows: slice) -> tuple[Array, slice, Array]:
         """Return what picks the true class of each row, (n, P) of (K, P, n)."""
         codes = self.codes[rows]
-        return codes, slice(None), library(codes).arange(len(codes))
+        return codes, slice(None), self.places[: len(codes)]
 
 
 class Sigmoid:
