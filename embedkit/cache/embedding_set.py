@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedkit.cache.halves import Halves, VectorsField
-from embedkit.cache.later import TableField
+from embedkit.cache.halves import Halves
+from embedkit.cache.later import LateField
 from embedkit.cache.mapped import take_rows
 from embedkit.errors import EmbedkitError
 
@@ -36,8 +36,8 @@ class EmbeddingSet:
         failed: the images that have no vector: ``id``, ``path``, ``reason``, ``message``.
     """
 
-    X: VectorsField = VectorsField()  # noqa: RUF009
-    table: TableField = TableField()  # noqa: RUF009
+    X: LateField[np.ndarray] = LateField()  # noqa: RUF009
+    table: "LateField[pd.DataFrame]" = LateField()  # noqa: RUF009
     provenance: dict[str, Any] = field(default_factory=dict)
     failed: "pd.DataFrame" = field(default_factory=_no_failures)
 

@@ -1,15 +1,26 @@
-"""A table that is read when it is first asked for: of a large cache, its texts take most of the time."""
+"""What is read when it is first asked for: of a large cache, its texts take most of the time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_Value = TypeVar("_Value")
+
+
+class Late(ABC, Generic[_Value]):
+    """A value that is not there yet."""
+
+    @abstractmethod
+    def now(self) -> _Value:
+        """Return the value; whenever that is, the same."""
+
 
 @dataclass(frozen=True)
-class Later:
+class Later(Late["pd.DataFrame"]):
     """A table that is not read yet.
 
     Attributes:
@@ -22,6 +33,10 @@ class Later:
     def __len__(self) -> int:
         return self.rows
 
+    def now(self) -> "pd.DataFrame":
+        """As in `Late`."""
+        return self.read()
+
     def __reduce__(self) -> tuple[Any, ...]:
         # What is open here is not open where a pickle is read.
         return _itself, (self.read(),)
@@ -31,25 +46,25 @@ def _itself(table: "pd.DataFrame") -> "pd.DataFrame":
     return table
 
 
-class TableField:
-    """The attribute of a dataclass that is set to a table, or to one that is read later, and is a table when got."""
+class LateField(Generic[_Value]):
+    """The attribute of a dataclass that is set to a value, or to one that is there later, and is a value when got."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     @overload
-    def __get__(self, one: None, owner: type) -> "TableField": ...
+    def __get__(self, one: None, owner: type) -> "LateField[_Value]": ...
     @overload
-    def __get__(self, one: object, owner: type) -> "pd.DataFrame": ...
-    def __get__(self, one: object | None, owner: type) -> "TableField | pd.DataFrame":
+    def __get__(self, one: object, owner: type) -> _Value: ...
+    def __get__(self, one: object | None, owner: type) -> "LateField[_Value] | _Value":
         if one is None:
             # So a dataclass sees that there is no default.
             raise AttributeError(self.name)
-        held: Later | pd.DataFrame = vars(one)[self.name]
-        if isinstance(held, Later):
+        held: Late[_Value] | _Value = vars(one)[self.name]
+        if isinstance(held, Late):
             # Two threads that ask at once read it twice, which a lock that is held during a fork would be worse than.
-            vars(one)[self.name] = held = held.read()
+            vars(one)[self.name] = held = held.now()
         return held
 
-    def __set__(self, one: object, value: "pd.DataFrame | Later") -> None:
+    def __set__(self, one: object, value: "_Value | Late[_Value]") -> None:
         vars(one)[self.name] = value

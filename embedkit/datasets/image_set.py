@@ -5,13 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from embedkit import images
-from embedkit.cache.later import Later, TableField
+from embedkit.cache.later import LateField, Later
 from embedkit.datasets.packed import PackedTable, Texts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BURNED_IN = "burned_in"
 
@@ -67,7 +70,7 @@ class ImageSet:
 
     name: str
     root: Path
-    table: TableField = TableField()  # noqa: RUF009
+    table: "LateField[pd.DataFrame]" = LateField()  # noqa: RUF009
     targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     where: Addresses | None = field(default=None, repr=False)
