@@ -6,6 +6,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from embedkit import images
 from embedkit.datasets.card import DatasetCard
 from embedkit.datasets.catalog import canonical, catalog
 from embedkit.datasets.contents import Contents
@@ -119,6 +120,11 @@ def _own(spec: str) -> tuple[str, Path] | None:
         return None
     if not path.strip() or "\0" in path:
         raise EmbedkitError(f"'{spec}' names nothing: write the path after it, as in {scheme}:scans.")
+    if images.is_remote(path):
+        raise EmbedkitError(
+            f"'{spec}': {scheme}: reads what is on this machine. Name the addresses of remote images in the column path "
+            "of a CSV here, and write csv: and its path"
+        )
     return scheme, absolute(path)
 
 

@@ -125,3 +125,9 @@ def test_the_real_sets_keep_the_contract(data_root: Path, name: str) -> None:
     assert pixels.shape[2] == 3
     again = open_dataset(name, data_root, fetch=False)
     assert again.table.equals(table)
+
+
+@pytest.mark.parametrize("scheme", ["folder", "csv", "npz"])
+def test_what_is_elsewhere_goes_into_a_csv(scheme: str) -> None:
+    with pytest.raises(EmbedkitError, match=f"{scheme}: reads what is on this machine.*column path"):
+        open_dataset(f"{scheme}:s3://clinic/images")
