@@ -122,7 +122,7 @@ def _own(spec: str) -> tuple[str, Path] | None:
         raise EmbedkitError(f"'{spec}' names nothing: write the path after it, as in {scheme}:scans.")
     if images.is_remote(path):
         raise EmbedkitError(
-            f"'{spec}': {scheme}: reads what is on this machine. Name the addresses of remote images in the column path "
+            f"'{spec}': {scheme}: reads what is on this machine. Name addresses of remote images in the column path "
             "of a CSV here, and write csv: and its path"
         )
     return scheme, absolute(path)
