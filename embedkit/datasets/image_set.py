@@ -1,17 +1,17 @@
 """ImageSet: the first of the three values, a named table with one row per image."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedkit import images
 from embedkit.cache.later import LateField, Later
-from embedkit.datasets.packed import PackedTable, Texts
+from embedkit.datasets.packed import Lazy, PackedTable, Texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BURNED_IN = "burned_in"
 
 
-class Addresses(Sequence[str]):
+class Addresses(Lazy):
     """Where each image of a set is; one is made when it is asked for, since a list of them takes 100 bytes an image.
 
     Args:
@@ -33,13 +33,8 @@ class Addresses(Sequence[str]):
     def __len__(self) -> int:
         return len(self._paths if self._rows is None else self._rows)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
+    def one(self, row: int) -> str:
+        """As in `Lazy`."""
         path = self._paths[row if self._rows is None else self._rows[row]]
         # A Path per image costs seconds.
         return path if images.is_remote(path) else os.path.join(self._root, path)  # noqa: PTH118

@@ -3,6 +3,7 @@
 A text of 16 letters is a Python object of 80 bytes with a pointer of 8 to it; here it is 16 bytes and an end of 4.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any, overload
@@ -16,8 +17,27 @@ if TYPE_CHECKING:
 _CODING = ("utf-8", "surrogatepass")
 
 
-class Texts(Sequence[str]):
-    """Texts as one stretch of bytes; each becomes a str when it is asked for."""
+class Lazy(Sequence[str], ABC):
+    """Texts each of which is made when it is asked for."""
+
+    @abstractmethod
+    def one(self, row: int) -> str:
+        """Return the text of a row from 0 to n - 1."""
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [self.one(place) for place in range(*row.indices(len(self)))]
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        return self.one(row % len(self))
+
+
+class Texts(Lazy):
+    """Texts as one stretch of bytes."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         whole, ends = bytearray(), [0]
@@ -30,17 +50,9 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not -len(self) <= row < len(self):
-            raise IndexError(row)
-        place = row % len(self)
-        return self._whole[self._ends[place] : self._ends[place + 1]].decode(*_CODING)
+    def one(self, row: int) -> str:
+        """As in `Lazy`."""
+        return self._whole[self._ends[row] : self._ends[row + 1]].decode(*_CODING)
 
     def array(self) -> np.ndarray:
         """Return all as an array of objects."""

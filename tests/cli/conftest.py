@@ -78,17 +78,22 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"onnx:{path}"
 
 
-@pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of timm's test_vit, an encoder that every engine runs."""
+def write_checkpoint(folder: Path, model: str) -> Path:
+    """Write random weights of a small model of timm; return the file."""
     import timm
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "test_vit.safetensors"
-    save_file(timm.create_model("test_vit").state_dict(), path)
+    path = folder / f"{model}.safetensors"
+    save_file(timm.create_model(model).state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of timm's test_vit, an encoder that every engine runs."""
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint"), "test_vit")
 
 
 def write_images(folder: Path, classes: dict[str, tuple[int, int, int]], patients: int = 8, each: int = 2) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 import embedkit as ek
 from embedkit.cache import EmbeddingSet, read
 from embedkit.extraction import appraised
-from tests.cli.conftest import Done, Run, write_images
+from tests.cli.conftest import Done, Run, write_checkpoint, write_images
 
 pytestmark = pytest.mark.skipif(
     not (find_spec("nncf") and find_spec("openvino")), reason="nncf is not installed: pip install 'embedkit[int8]'"
@@ -29,14 +29,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import timm
-    import torch
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "test_resnet.safetensors"
-    save_file(timm.create_model("test_resnet").state_dict(), path)
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint"), "test_resnet")
 
 
 Extract = Callable[..., Done]

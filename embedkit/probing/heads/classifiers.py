@@ -49,7 +49,7 @@ class LogisticHead(ProbabilisticHead):
         self, X: np.ndarray | Ready, truth: np.ndarray, exclusive: bool, parts: Sequence[Part], values: Sequence[float]
     ) -> list[np.ndarray]:
         """As in `Head.search`, with all parts and values fitted as one problem."""
-        ready = X if isinstance(X, Ready) else self.ready(X)
+        ready = Ready.of(X, self.device)
         of_parts = [self._weights(truth[fitted], exclusive) for fitted, _ in parts]
         weights = np.zeros((len(parts), *truth.shape[: 1 if exclusive else 2]))
         for number, ((fitted, _), own) in enumerate(zip(parts, of_parts, strict=True)):
@@ -72,7 +72,7 @@ class LogisticHead(ProbabilisticHead):
         values: Sequence[float],
         weights: np.ndarray | None,
     ) -> Scorer:
-        ready = X if isinstance(X, Ready) else self.ready(X)
+        ready = Ready.of(X, self.device)
         found = logistic.solve(ready, truth, exclusive, values, weights)
         _warn(found.converged)
         return self._scorer(found.coef, found.intercept, exclusive)

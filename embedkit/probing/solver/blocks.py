@@ -70,13 +70,12 @@ class Blocks:
             total += part
         return total
 
-    def gram(
-        self, features: Callable[[slice], np.ndarray], d: int, square: Callable[[np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """Return the sum over the blocks of ``square`` (F.T @ F) of F = ``features(rows)`` (rows, d) float32."""
+    def gram(self, features: Callable[[slice], np.ndarray], d: int) -> np.ndarray:
+        """Return the sum over the blocks of F.T @ F of F = ``features(rows)`` (rows, d) float32."""
 
         def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
-            so_far += square(features(rows))
+            F = features(rows)
+            so_far += F.T @ F
 
         return self.total(add, (d, d))
 

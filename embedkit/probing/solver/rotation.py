@@ -51,9 +51,9 @@ class Ready:
         return len(self.X)
 
     @classmethod
-    def of(cls, X: "np.ndarray | Ready") -> "Ready":
-        """Return embeddings in this form."""
-        return X if isinstance(X, Ready) else cls(X)
+    def of(cls, X: "np.ndarray | Ready", device: str = "cpu") -> "Ready":
+        """Return embeddings in this form; those that have it stay where they are."""
+        return X if isinstance(X, Ready) else cls(X, device)
 
     def turned(self, blocks: Blocks, rounded: bool) -> tuple[Features, Axes]:
         """Return `principal_axes` of them; ``rounded`` counts where they are asked for first."""
@@ -107,7 +107,7 @@ def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False, device:
         block = (X[rows] - mean).astype(np.float32)
         return block if span is None else np.asarray(block @ span, np.float32)
 
-    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1], Plain(X, np.float32).square))
+    basis = _eigenvectors(blocks.gram(centred, d if span is None else span.shape[1]))
     Z = np.empty((n, basis.shape[1]), np.float32)
 
     def rotate(rows: slice) -> None:
