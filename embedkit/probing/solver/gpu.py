@@ -1,9 +1,12 @@
 """The products on a GPU, where scores and the probabilities made of them stay; coefficients come and go."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedkit.errors import EmbedkitError
 from embedkit.probing.solver.arrays import Array
 
 if TYPE_CHECKING:
@@ -69,6 +72,26 @@ class OnDevice:
         """As in `Products`."""
         there = self.there(F).to(self.kind)
         return np.asarray((there.T @ there).to(self.result).cpu().numpy())
+
+
+@contextmanager
+def enough_memory(device: str) -> Iterator[None]:
+    """Say so where the memory of a device runs out.
+
+    Raises:
+        EmbedkitError: it did.
+    """
+    if device == "cpu":
+        yield
+        return
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EmbedkitError(
+            f"the device '{device}' has too little memory for this fit: leave --device out, or free what others take"
+        ) from error
 
 
 def _has_bfloat16(device: str) -> bool:

@@ -98,9 +98,10 @@ def solve_folds(
     )
     spent = 0.0
     rounded = ready.device == "cpu" and rounding_pays(float(X.size) * F * len(grid) * K)
-    with row_blocks(len(X), ROWS if ready.device == "cpu" else gpu.ROWS) as blocks, ExitStack() as threads:
+    with row_blocks(len(X), ROWS if ready.device == "cpu" else gpu.ROWS) as blocks, ExitStack() as around:
+        around.enter_context(gpu.enough_memory(ready.device))
         turned, axes = ready.turned(blocks, rounded)
-        threads.enter_context(one_thread(turned.products))
+        around.enter_context(one_thread(turned.products))
         exact = _exact(ready, blocks, accuracy)
         for part in _parts(solution, truth, exclusive, weights):
             there = turned.products.there

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from embedkit.errors import EmbedkitError
 from embedkit.probing.heads.classifiers import SEARCH_ACCURACY, LogisticHead
 from embedkit.probing.solver import gpu
 from embedkit.probing.solver.gpu import OnDevice
@@ -86,3 +87,13 @@ def test_the_head_hands_its_device_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not made
     np.testing.assert_allclose(LogisticHead(C=1.0, device=DEVICE).fit(X, y).predict_proba(X), expected, atol=2e-5)
     assert set(made) == {DEVICE}
+
+
+def test_memory_that_runs_out_on_a_device_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(OnDevice, "across", full)
+    X, y = embeddings("standard", 80, 12, 3)
+    with pytest.raises(EmbedkitError, match=r"'cpu:0' has too little memory.*leave --device out"):
+        solve(Ready(X, DEVICE), truth_of(y), True, [1.0])
