@@ -26,7 +26,7 @@ _FEW, _MANY, _MOST = 8, 30, 500
 _VECTORS = 4
 # Blocks are made anew when the products since have cost so many times as much; the whole takes their place, and is made
 # anew, when those at one C have cost this part of it.
-_WORTH, _SOON = 2.0, 0.5
+_WORTH, _SOON = 2.0, 1.0
 # A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
 _SLOW = 16
 

@@ -354,7 +354,7 @@ def test_folds_in_which_a_rare_class_can_be_told_apart_take_no_longer_than_the_o
 
 @pytest.mark.parametrize("kind", ["standard", "unit"])
 def test_a_search_in_single_precision_ends_where_double_does(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = embeddings(kind, 400, 60, 4)
+    X, y = embeddings(kind, 400, 160, 4)
     Cs, weights = np.logspace(-6, 5, 12).tolist(), np.ones((1, 400))
     single = solve_folds(X, truth_of(y), True, Cs, weights, SEARCH_ACCURACY)
     monkeypatch.setattr(logistic, "_SINGLE", 1.0)
@@ -372,7 +372,7 @@ def test_a_search_in_single_precision_ends_where_double_does(kind: str, monkeypa
 
 
 def test_means_far_above_their_spread_are_searched_in_double_precision() -> None:
-    X, y = embeddings("standard", 300, 12, 3)
+    X, y = embeddings("standard", 300, 120, 3)
     far = (X.astype(float) + 2.0**14).astype(np.float32)
     near = far.astype(float) - 2.0**14
     Cs, weights = [1e-3, 1.0, 1e3], np.ones((1, 300))
@@ -395,3 +395,13 @@ def test_what_is_ready_is_rotated_once_and_solved_as_before(monkeypatch: pytest.
     assert turned == [90]
     np.testing.assert_array_equal(path.coef, solve_folds(X, truth_of(y), True, GRID, weights, SEARCH_ACCURACY).coef)
     np.testing.assert_array_equal(one.coef, solve(X, truth_of(y), True, [1e-2]).coef)
+
+
+def test_many_rows_of_overlapping_classes_are_searched_in_double_precision() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 40)).astype(np.float32)
+    truth = np.eye(3)[(X @ rng.normal(size=(40, 3)) * 0.1 + rng.gumbel(size=(1500, 3))).argmax(axis=1)]
+    Cs, weights = np.logspace(-6, 5, 23), np.ones((1, 1500))
+    searched, exact = (solve_folds(X, truth, True, Cs, weights, accuracy) for accuracy in (SEARCH_ACCURACY, 5e-6))
+    assert searched.converged.all()
+    assert searched.iterations.sum() <= exact.iterations.sum()
