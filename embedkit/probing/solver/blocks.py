@@ -83,6 +83,8 @@ class Blocks:
 @contextmanager
 def row_blocks(rows: int, size: int = ROWS) -> Iterator[Blocks]:
     """Give the blocks of ``rows`` rows, ``size`` of them each, and the threads for them."""
+    # It has a linear algebra library of its own, and what is loaded later is not limited.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     slices = _slices(rows, size)

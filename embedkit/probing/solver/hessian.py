@@ -45,10 +45,10 @@ class Hessian:
         """How many coefficients one problem has, with its intercepts."""
         return self.loss.columns * self.features.columns
 
-    def of(self, rows: np.ndarray, share: float = 1.0) -> "Hessian":
-        """Return it of some rows, or about the same, where they are this share of all."""
-        weights = self.weights[:, rows] / np.float32(share)
-        return Hessian(self.features.of(rows), self.loss.of(rows), weights, self.blocks.of(len(rows)), self.norms[rows])
+    def of(self, rows: np.ndarray) -> "Hessian":
+        """Return it of some rows."""
+        weights, blocks = self.weights[:, rows], self.blocks.of(len(rows))
+        return Hessian(self.features.of(rows), self.loss.of(rows), weights, blocks, self.norms[rows])
 
     def without_light(self, problems: Problems, wrong: list[Array]) -> tuple["Hessian", list[Array]]:
         """Return Hessians without the rows that together hardly matter beside the penalty, and what `times` needs.
@@ -90,6 +90,13 @@ class Hessian:
         product[..., :-1] += V[..., :-1]
         return product
 
+    def energy(self, V: np.ndarray, problems: Problems, wrong: list[Array], active: np.ndarray) -> np.ndarray:
+        """Return half the squared length of V that these Hessians give it, (P,), without its intercepts."""
+        coef = V.copy()
+        coef[..., -1] = 0
+        product = self.times(coef, problems, wrong, active)
+        return np.asarray(np.einsum("kpd,kpd->p", coef, product, dtype=np.float64) / 2)
+
     def cost_of_product(self) -> float:
         """Return the multiply-adds of `times` with one problem."""
         return 2.0 * self.loss.free * self.features.columns * len(self.features)
@@ -122,8 +129,8 @@ class Hessian:
             X *= np.sqrt(each[some])[:, None]
             block += self.features.products.square(X)
         own = block.diagonal().copy()
-        if light.any():
-            own += self._squares(picked, light, first, self.features.columns)
+        if (few := np.flatnonzero(light)).size:
+            own += self._squares(picked[few], light[few], first, self.features.columns)
         block[np.diag_indices(size)] = own
         return block, np.concatenate([self._squares(picked, each, 0, first), own])
 

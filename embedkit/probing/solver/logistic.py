@@ -105,12 +105,15 @@ def solve_folds(
         turned, axes = ready.turned(blocks, rounded)
         around.enter_context(one_thread(turned.products))
         exact = _exact(ready, blocks, accuracy)
+        # Where a Hessian's products are no cheaper than gradients.
+        single = turned if axes.basis is None else None
         for part in _parts(solution, truth, exclusive, weights):
             there = turned.products.there
             loss, own = part.loss.at(there), there(part.weights)
             objective = Objective(exact, loss, own, blocks)
             hessian = Hessian(turned, loss, own, blocks)
-            path = solve_path(objective, hessian, axes, grid, part.start(exact.columns), part.family, accuracy)
+            rough = Objective(single, loss, own, blocks) if single is not None else None
+            path = solve_path(objective, hessian, axes, grid, part.start(exact.columns), part.family, accuracy, rough)
             for c, found in enumerate(path):
                 coef = found.W[..., :-1]
                 part.write(solution, c, coef, found.W[..., -1] - coef @ exact.mean)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from embedkit.probing.solver.arrays import Array, host, library
+from embedkit.probing.solver.arrays import Array, library
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,6 @@ class Loss(Protocol):
         """Return the loss where ``there`` takes an array to."""
         ...
 
-    def known(self, weights: Array, rows: np.ndarray) -> int:
-        """Return of how many ``rows`` at least, that weigh something in ``weights`` (B, n), a class is the true one."""
-        ...
-
     def terms(self, scores: Array, base: np.ndarray, rows: slice) -> Terms:
         """Return the terms at ``scores`` (K, P, n), overwritten, of the problems ``base`` (P,)."""
         ...
@@ -77,11 +73,6 @@ class Softmax:
     def of(self, rows: np.ndarray) -> "Softmax":
         """As in `Loss`."""
         return Softmax(self.codes[rows], self.columns, self.places[: len(rows)])
-
-    def known(self, weights: Array, rows: np.ndarray) -> int:
-        """As in `Loss`."""
-        counts = host(weights[:, rows]) > 0
-        return int((counts @ np.eye(self.columns)[host(self.codes[rows])]).min())
 
     def at(self, there: Callable[[np.ndarray], Array]) -> "Softmax":
         """As in `Loss`."""
@@ -139,11 +130,6 @@ class Sigmoid:
     def of(self, rows: np.ndarray) -> "Sigmoid":
         """As in `Loss`."""
         return Sigmoid(self.sign[:, rows])
-
-    def known(self, weights: Array, rows: np.ndarray) -> int:
-        """As in `Loss`."""
-        sign, counts = host(self.sign[:, rows]), host(weights[:, rows]) > 0
-        return int(min((counts & (sign == side)).sum(axis=1).min() for side in (1, -1)))
 
     def at(self, there: Callable[[np.ndarray], Array]) -> "Sigmoid":
         """As in `Loss`."""

@@ -18,11 +18,14 @@ from embedkit.probing.solver.rotation import Axes
 # A problem has converged when one more step would move no probability of any image by more than what is asked, and w
 # by no larger part of its length, nor by more than this part. Where C is small no probability depends on w, but the
 # ranking of the images does; where it is large those of the fitted images are certain, those of others are not.
+# Lengths are those of the Hessian, to which the scores count as the objective depends on them.
 _RANKING = 1e-4
 STEPS = 60
 # A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
 _FORCING = (0.01, 0.1)
 _SAFE = 6.0
+# What the preconditioner says of a gradient may be wrong by so much, beside what it said of the last one.
+_DOUBT = 3.0
 _BACKTRACKS = 30
 
 
@@ -33,8 +36,9 @@ class Found:
     Attributes:
         W: (K, P, d + 1). value, wrong: as in `State`, there. converged: (P,).
         gap: (P,), what one more step would win, as a part of the objective: half the squared Newton decrement of the
-            last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well.
-        iterations: (P,) of conjugate gradients. preconditioner: the last one.
+            last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well,
+            or that of the preconditioner in the place of the Hessian.
+        iterations: (P,) of conjugate gradients. steps: until the last had converged. preconditioner: the last one.
     """
 
     W: np.ndarray
@@ -43,6 +47,7 @@ class Found:
     converged: np.ndarray
     gap: np.ndarray
     iterations: np.ndarray
+    steps: int
     preconditioner: Preconditioner
 
 
@@ -55,6 +60,7 @@ def minimise(
     state: State,
     preconditioner: Preconditioner,
     accuracy: np.ndarray,
+    expected: np.ndarray | None = None,
 ) -> Found:
     """Minimise from W (K, P, d + 1), overwritten.
 
@@ -62,34 +68,47 @@ def minimise(
         state: there.
         preconditioner: to begin with; a sharper one takes its place when a step needs many iterations.
         accuracy: (P,), of the probabilities, when a problem has converged.
+        expected: (P,), by about how much the first step will move one; None where nothing is known of it.
     """
     P = W.shape[1]
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
-    forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
+    forcing, before = np.full(P, _FORCING[1]), np.zeros(P)
+    if expected is not None:
+        forcing = np.clip(accuracy / (_SAFE * np.maximum(expected, accuracy)), *_FORCING)
+    used = forcing.copy()
     active, value = np.arange(P), state.value.copy()
     wrong = [block[:, active] for block in state.wrong]
+    downhill, steps = -axes.along(state.gradient), 0
     for _ in range(STEPS):
+        steps += 1
         inner = preconditioner.patience
         here = problems.at(active)
-        downhill = -axes.along(state.gradient)
         heavy, wrong_there = hessian.without_light(here, state.wrong)
-        step, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
+        step, longest, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
         if heavy is not hessian:
             hessian.multiply_adds += heavy.multiply_adds
-        moved = _line_search(objective, here, W[:, active], state, axes.back(step))
+        moved = line_search(objective, here, W[:, active], state, axes.back(step))
         W[:, active] = moved.W
         iterations[active] += count
-        change = _largest_change(state.wrong, moved.state.wrong)
+        change = largest_change(state.wrong, moved.state.wrong)
         last = np.stack([change, moved.expected])
-        shrunk = np.divide(
-            change, before[active], out=np.full_like(change, _SAFE * _FORCING[1]), where=before[active] > 0
-        )
+        shrunk = np.divide(change, before[active], out=_SAFE * used[active], where=before[active] > 0)
         safe = np.clip(shrunk / used[active], 1, _SAFE)
-        following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
+        downhill = -axes.along(moved.state.gradient)
+        left = longest * dot(downhill, preconditioner.solve(downhill, here)) / 2
+        # Of a gradient that is all rounding it says nothing.
+        seen = np.full_like(left, np.inf)
+        np.divide(left, moved.expected, out=seen, where=(left > 0) & (moved.expected > 0))
+        seen = np.sqrt(seen)
+        following = last * np.minimum(1, np.minimum(safe * forcing[active], _DOUBT * seen)) ** [[1], [2]]
         gap[active] = following[1] / moved.state.value
-        least = np.minimum(_RANKING, accuracy[active]) ** 2 * penalty(moved.W)
-        least = np.maximum(least, objective.rounding**2 * moved.state.value)
-        arrived = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active]) & (following[1] <= least)
+        settled = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active])
+        least = np.minimum(_RANKING, accuracy[active]) ** 2
+        least = np.maximum(least * penalty(moved.W), objective.rounding**2 * moved.state.value)
+        arrived = settled & (following[1] <= least)
+        if (unsure := np.flatnonzero(settled & ~arrived)).size:
+            there = heavy.energy(axes.along(moved.W[:, unsure]), here.at(unsure), wrong_there, unsure)
+            arrived[unsure] = following[1][unsure] <= np.minimum(_RANKING, accuracy[active[unsure]]) ** 2 * there
         before[active], used[active] = change, forcing[active]
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
@@ -102,11 +121,11 @@ def minimise(
             break
         if (hard := active[count == inner]).size:
             preconditioner = preconditioner.sharper(problems, wrong, hard)
-        active, state = active[~arrived], state.at(~arrived)
-    return Found(W, value, wrong, converged, gap, iterations, preconditioner)
+        active, state, downhill = active[~arrived], state.at(~arrived), downhill[:, ~arrived]
+    return Found(W, value, wrong, converged, gap, iterations, steps, preconditioner)
 
 
-def _largest_change(before: list[Array], after: list[Array]) -> np.ndarray:
+def largest_change(before: list[Array], after: list[Array]) -> np.ndarray:
     """Return by how much the probability of a class moved, at most over all rows, (P,)."""
     moved = [abs(new - old).sum(axis=0) for old, new in zip(before, after, strict=True)]
     changes = [host(library(one).amax(one, axis=1)) for one in moved]
@@ -121,23 +140,29 @@ def _newton_step(
     preconditioner: Preconditioner,
     forcing: np.ndarray,
     inner: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return about the inverse Hessians times ``residual`` (K, P, r + 1), overwritten, and how many iterations."""
-    step, count = np.zeros_like(residual), np.zeros(residual.shape[1], np.int64)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return about the inverse Hessians times ``residual`` (K, P, r + 1), overwritten.
+
+    Also by how much at most the preconditioner's step in some direction was too short, and how many iterations, (P,).
+    """
+    P = residual.shape[1]
+    step, count, longest = np.zeros_like(residual), np.zeros(P, np.int64), np.zeros(P)
     active = np.arange(residual.shape[1])
-    z = preconditioner.solve(residual, problems.base)
-    direction, norm = z, _dot(residual, z)
+    z = preconditioner.solve(residual, problems)
+    direction, norm = z, dot(residual, z)
     enough = forcing**2 * norm
     for _ in range(inner):
         product = hessian.times(direction, problems.at(active), wrong, active)
-        curved = _dot(direction, product)
+        curved = dot(direction, product)
         # A gradient that is 0 already has no direction.
-        length = np.divide(norm, curved, out=np.zeros_like(norm), where=curved > 0).astype(np.float32)[:, None]
+        lengths = np.divide(norm, curved, out=np.zeros_like(norm), where=curved > 0)
+        length = lengths.astype(np.float32)[:, None]
+        longest[active] = np.maximum(longest[active], lengths)
         count[active] += 1
         step[:, active] += length * direction
         residual -= length * product
-        z = preconditioner.solve(residual, problems.base[active])
-        before, norm = norm, _dot(residual, z)
+        z = preconditioner.solve(residual, problems.at(active))
+        before, norm = norm, dot(residual, z)
         going = norm > enough[active]
         if not going.any():
             break
@@ -148,11 +173,11 @@ def _newton_step(
         if not going.all():
             active, norm = active[going], norm[going]
             residual, direction = residual[:, going], direction[:, going]
-    return step, count
+    return step, longest, count
 
 
 @dataclass(frozen=True)
-class _Moved:
+class Moved:
     """A step taken: to W (K, P, d + 1), the state there, and of each problem the step's length and expected win."""
 
     W: np.ndarray
@@ -161,10 +186,9 @@ class _Moved:
     expected: np.ndarray
 
 
-def _line_search(
-    objective: Objective, problems: Problems, W: np.ndarray, state: State, direction: np.ndarray
-) -> _Moved:
-    slope = _dot(state.gradient, direction)
+def line_search(objective: Objective, problems: Problems, W: np.ndarray, state: State, direction: np.ndarray) -> Moved:
+    """Go from W (K, P, d + 1) along a direction, half as far where that is not lower, and so on."""
+    slope = dot(state.gradient, direction)
     length = np.ones(W.shape[1])
     for _ in range(_BACKTRACKS):
         moved = W + length[:, None] * direction
@@ -173,8 +197,9 @@ def _line_search(
         if low.all():
             break
         length = np.where(low, length, length / 2)
-    return _Moved(moved, new, length, -slope / 2)
+    return Moved(moved, new, length, -slope / 2)
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the products of vectors (K, P, d + 1) of each problem, (P,)."""
     return np.asarray(np.einsum("kpd,kpd->p", a, b, dtype=np.float64))

@@ -63,11 +63,6 @@ class Objective:
         # What rounding may add to a value, as a part of it.
         self.rounding = 50 * float(np.finfo(features.precision).eps)
 
-    def of(self, rows: np.ndarray, share: float) -> "Objective":
-        """Return about the same of some rows, which are this share of all."""
-        weights = self.weights[:, rows] / np.float32(share)
-        return Objective(self.features.of(rows), self.loss.of(rows), weights, self.blocks.of(len(rows)))
-
     def at(self, W: np.ndarray, problems: Problems) -> State:
         """Return the objective at coefficients (K, P, d + 1), which add to zero over the classes of a softmax."""
         K, P, d = W.shape

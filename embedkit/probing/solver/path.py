@@ -9,25 +9,29 @@ from itertools import pairwise
 
 import numpy as np
 
+from embedkit.probing.solver.descent import descend
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import minimise
 from embedkit.probing.solver.objective import Objective, Problems, State, penalty
 from embedkit.probing.solver.precondition import ClassBlocks, Preconditioner
 from embedkit.probing.solver.rotation import Axes
+from embedkit.probing.solver.spectral import Spectral
 
 # Values of C up to so many times the last solved one are solved together, if that makes no more columns than these:
-# a product of few columns is slow, and of many no faster.
-_NEAR = 4.0
+# a product of few columns is slow, and of many no faster. Up to more times where the last ones needed few steps.
+_NEAR, _FAR = 4.0, 10.0
 _WIDE = 256
+_FEW_STEPS = 2
 # A curve through the last solutions is followed where C has grown by no more than this from each to the next.
 _SMOOTH = 4.0
 _CURVE = 4
 # Solutions that are only on the way need no more accurate probabilities.
 _ROUGH = 1e-2
-# From the solution without coefficients this C is easily found, any other from one that is this factor smaller.
-_EASY, _STEP = 1e-3, 10.0
-# Of very many rows so many for each coordinate are solved first, if each side of a class has so many of them.
-_PART, _KNOWN = 16, 5
+# A change of probabilities, as a multiple of what is asked, from which on a step of Newton's method is enough.
+_NEARLY = 4.0
+# From the solution without coefficients this C is easily found, or where there are many rows for each feature this over
+# their number; any other from one that is this factor smaller.
+_EASY, _EASY_ROWS, _STEP = 1e-3, 2000.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -68,71 +72,69 @@ def solve_path(
     start: np.ndarray,
     family: np.ndarray,
     accuracy: float,
+    rough: Objective | None = None,
 ) -> Iterator[Solved]:
     """Minimise for each C.
 
     Args:
         objective, hessian: of B problems. axes: of the Hessian. Cs: (C,), rising, all different. start: (K, B, d + 1).
         family: (B,), problems of one number are so alike (folds of one label) that they share a preconditioner.
-        accuracy: of the probabilities.
+        accuracy: of the probabilities. rough: the objective in single precision, which leads most of the way; None
+            where it costs much more than products with the Hessian.
     """
     K, B, _d = start.shape
     every = np.arange(B)
-    near = _of_some_rows(objective, hessian, axes, Cs[0], start, family)
-    start, grid = (start, _with_steps(Cs, _EASY)) if near is None else (near, _with_steps(Cs, Cs[0]))
+    tall = axes.basis is None
+    grid = _with_steps(Cs, max(_EASY, _EASY_ROWS / len(hessian.features)) if tall else _EASY)
     first = Problems(every, np.full(B, grid[0]))
-    wrong, rotated = objective.at(start, first).wrong, axes.basis is not None
-    known: Preconditioner = ClassBlocks(hessian, family, first, wrong, rotated, early=True)
+    guide = rough or objective
+    W, state = start, guide.at(start, first)
+    known: Preconditioner = (
+        Spectral(hessian, family, first, state.wrong)
+        if tall
+        else ClassBlocks(hessian, family, first, state.wrong, rotated=True, early=True)
+    )
     solved: list[Known] = []
     while len(grid):
-        close = np.searchsorted(grid, solved[-1].C * _NEAR * (1 + 1e-9)) if solved else 1
+        close = (
+            np.searchsorted(grid, solved[-1].C * (_NEAR if guide is objective else _FAR) * (1 + 1e-9)) if solved else 1
+        )
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
-        W = np.concatenate([_continued(solved, C) if solved else start for C in together], axis=1)
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
+        if solved:
+            W, state = _better_start(guide, problems, solved)
         wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
-        before = hessian.multiply_adds
-        W, state = _better_start(objective, problems, W, solved)
-        found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
+        before = hessian.multiply_adds + guide.multiply_adds
+        expected = None
+        if guide is not objective:
+            W, expected = descend(guide, hessian, axes, problems, W, state, known, _NEARLY * wanted)
+            state = objective.at(W, problems)
+        found = minimise(objective, hessian, axes, problems, W, state, known, wanted, expected)
+        if found.steps > _FEW_STEPS:
+            # Single precision, or the way without a Hessian, leads too little further.
+            guide = objective
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
             solved = [*solved[1 - _CURVE :], Known(C, found.W[:, own], found.value[own])]
             if C in Cs:
                 yield Solved(C, found.W[:, own], found.converged[own], found.gap[own], found.iterations[own])
         if len(grid):
-            spent = hessian.multiply_adds - before
+            spent = hessian.multiply_adds + guide.multiply_adds - before
             known = found.preconditioner.renewed(problems.at(own), [block[:, own] for block in found.wrong], spent)
 
 
-def _better_start(
-    objective: Objective, problems: Problems, W: np.ndarray, solved: list[Known]
-) -> tuple[np.ndarray, State]:
-    """Return W (K, P, d + 1), or the last solution where it is better, and the state there.
+def _better_start(objective: Objective, problems: Problems, solved: list[Known]) -> tuple[np.ndarray, State]:
+    """Return W (K, P, d + 1) on the curve, or the last solution where it is better, and the state there.
 
     A curve leads far astray where a class can just be told apart from the others: its coefficients begin to grow.
     """
+    W = np.concatenate([_continued(solved, C) for C in np.unique(problems.C)], axis=1)
     state = objective.at(W, problems)
-    if not solved or not (astray := state.value > solved[-1].value_at(problems.C)).any():
+    if not (astray := state.value > solved[-1].value_at(problems.C)).any():
         return W, state
     last = solved[-1].W
     W = np.where(astray[:, None], last[:, np.arange(W.shape[1]) % last.shape[1]], W)
     return W, objective.at(W, problems)
-
-
-def _of_some_rows(
-    objective: Objective, hessian: Hessian, axes: Axes, C: float, start: np.ndarray, family: np.ndarray
-) -> np.ndarray | None:
-    """Return about the solutions at C, found on a part of very many rows; None where these are too few for that."""
-    n, part = len(hessian.features), _PART * hessian.features.columns
-    if n < 2 * part:
-        return None
-    rows = np.sort(np.random.default_rng(0).choice(n, part, replace=False))
-    if hessian.loss.known(hessian.weights, rows) < _KNOWN:
-        return None
-    values, products = objective.of(rows, part / n), hessian.of(rows, part / n)
-    (found,) = solve_path(values, products, axes, np.array([C]), start, family, _ROUGH)
-    objective.multiply_adds += values.multiply_adds
-    hessian.multiply_adds += products.multiply_adds
-    return found.W
 
 
 def _with_steps(Cs: np.ndarray, easy: float) -> np.ndarray:

@@ -21,12 +21,12 @@ _ALIKE = 1e-3
 _FACTORED = 6000
 # Conjugate gradients for one step, for which one more preconditioner is made: at least, where no image was certain when
 # this one was made, which is soon of no use; later; and where none follows.
-_FEW, _MANY, _MOST = 8, 30, 500
+FEW, MANY, _MOST = 8, 30, 500
 # So few vectors are multiplied with a matrix of thousands sooner one by one than together, which copies it.
 _VECTORS = 4
 # Blocks are made anew when the products since have cost so many times as much; the whole takes their place, and is made
 # anew, when those at one C have cost this part of it.
-_WORTH, _SOON = 2.0, 1.0
+WORTH, _SOON = 2.0, 1.0
 # A product of one column is so many times slower than a factorisation, for each of its multiply-adds.
 _SLOW = 16
 
@@ -36,8 +36,8 @@ class Preconditioner(Protocol):
 
     patience: int
 
-    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """Return it times residuals (K, P, d + 1) of problems of these rows of the weights (P,)."""
+    def solve(self, residual: np.ndarray, problems: Problems) -> np.ndarray:
+        """Return it times residuals (K, P, d + 1) of these problems."""
         ...
 
     def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> "Preconditioner":
@@ -68,7 +68,7 @@ class ClassBlocks:
         early: bool = False,
     ) -> None:
         self.hessian, self.family, self.rotated, self.pool = hessian, family, rotated, hessian.blocks
-        self.early, self.patience = early, _MANY if hessian.unknowns <= _FACTORED else _MOST
+        self.early, self.patience = early, MANY if hessian.unknowns <= _FACTORED else _MOST
         self.first = max(0, hessian.features.columns - _LEADING) if rotated else 0
         of, weights = family[problems.base], dict[tuple[int, int], np.ndarray]()
         for number in np.unique(of).tolist():
@@ -80,7 +80,7 @@ class ClassBlocks:
         self.cost = families * hessian.loss.columns * hessian.cost_of_block(size)
         if early:
             worth = self.cost / (len(problems.C) * hessian.cost_of_product())
-            self.patience = int(np.clip(worth, _FEW, _MANY))
+            self.patience = int(np.clip(worth, FEW, MANY))
         kinds = _proportional(weights)
 
         def roots_of(alike: dict[tuple[int, int], float]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -92,9 +92,9 @@ class ClassBlocks:
         hessian.multiply_adds += len(kinds) * hessian.cost_of_block(size)
         self.since = hessian.multiply_adds
 
-    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
+    def solve(self, residual: np.ndarray, problems: Problems) -> np.ndarray:
         """As in `Preconditioner`."""
-        family, first = self.family[base], self.first
+        family, first = self.family[problems.base], self.first
         if len(residual) > 1:
             residual = residual - residual.mean(axis=0)
         step = np.empty_like(residual)
@@ -127,7 +127,7 @@ class ClassBlocks:
         whole = families * self.hessian.cost_of_whole()
         if self.hessian.unknowns <= _FACTORED and spent / speed > _SOON * whole:
             return Whole(self.hessian, self.family, problems, wrong)
-        if (self.hessian.multiply_adds - self.since) / speed > _WORTH * self.cost:
+        if (self.hessian.multiply_adds - self.since) / speed > WORTH * self.cost:
             return ClassBlocks(self.hessian, self.family, problems, wrong, self.rotated)
         return self
 
@@ -137,13 +137,13 @@ class Whole:
 
     def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[Array]) -> None:
         self.hessian, self.family = hessian, family
-        self.patience = int(np.clip(hessian.cost_of_whole() / (_SLOW * hessian.cost_of_product()), _MANY, _MOST))
+        self.patience = int(np.clip(hessian.cost_of_whole() / (_SLOW * hessian.cost_of_product()), MANY, _MOST))
         of = family[problems.base]
         self.roots = {number: _whole_root(hessian, problems, wrong, of == number) for number in np.unique(of).tolist()}
 
-    def solve(self, residual: np.ndarray, base: np.ndarray) -> np.ndarray:
+    def solve(self, residual: np.ndarray, problems: Problems) -> np.ndarray:
         """As in `Preconditioner`."""
-        family, (K, _P, d) = self.family[base], residual.shape
+        family, (K, _P, d) = self.family[problems.base], residual.shape
         step = np.empty_like(residual)
 
         def one(number: int) -> None:

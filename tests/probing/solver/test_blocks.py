@@ -1,5 +1,8 @@
 """Blocks of rows: all of them, once, and sums that no number of threads changes."""
 
+import json
+import subprocess
+import sys
 import threading
 import time
 
@@ -44,3 +47,17 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 
     with row_blocks(10) as blocks, pytest.raises(ZeroDivisionError):
         blocks.each(fail)
+
+
+def test_each_linear_algebra_library_multiplies_on_one_thread_in_a_fresh_process() -> None:
+    script = """
+import threadpoolctl
+from embedkit.probing.solver.blocks import row_blocks
+with row_blocks(10):
+    import scipy.linalg
+    print([one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    threads = json.loads(done.stdout)
+    assert len(threads) >= 2
+    assert set(threads) == {1}

@@ -35,6 +35,17 @@ def test_products(classes: int, n: int, d: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [1, 3])
+def test_the_energy_of_coefficients_is_half_their_squared_length_without_intercepts(classes: int) -> None:
+    with made(classes) as at:
+        coef = direction(at)
+        coef[..., -1] = 0
+        wrong, some = at.objective.at(at.W, at.problems).wrong, np.array([2, 0])
+        found = at.hessian.energy(direction(at)[:, some].astype(np.float32), at.problems.at(some), wrong, some)
+        wanted = [coef[:, p].ravel() @ at.matrix(at.W, p) @ coef[:, p].ravel() / 2 for p in some]
+        np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
 def test_the_whole_is_the_mean_over_the_problems_at_one_c(classes: int) -> None:
     with made(classes, n=FEW) as at:
         both = np.array([2, 3])

@@ -21,7 +21,7 @@ def test_the_whole_undoes_the_hessian_it_was_made_of(classes: int) -> None:
         wrong = [block[:, one] for block in at.objective.at(at.W, at.problems).wrong]
         whole = Whole(at.hessian, FAMILY, at.problems.at(one), wrong)
         r = residual_of(at)[:, one]
-        step = whole.solve(r, np.zeros(1, int))
+        step = whole.solve(r, at.problems.at(one))
         back = (at.matrix(at.W, 2) @ step[:, 0].ravel()).reshape(r[:, 0].shape)
         back -= back.mean(axis=0) * (classes > 1)
         np.testing.assert_allclose(back, r[:, 0], atol=1e-3)
@@ -32,13 +32,13 @@ def test_blocks_are_symmetric_positive_and_stay_where_classes_add_to_nothing(cla
     with made(classes) as at:
         state = at.objective.at(at.W, at.problems)
         blocks = ClassBlocks(at.hessian, FAMILY, at.problems, state.wrong, rotated=False)
-        r, base = residual_of(at), at.problems.base
-        step = blocks.solve(r, base)
-        other = blocks.solve(r[:, ::-1].copy(), base)[:, ::-1]
+        r, problems = residual_of(at), at.problems
+        step = blocks.solve(r, problems)
+        other = blocks.solve(r[:, ::-1].copy(), problems)[:, ::-1]
         assert (np.einsum("kpd,kpd->p", r, step) > 0).all()
         np.testing.assert_allclose(
             np.einsum("kpd,kpd->p", r[:, [1, 0, 3, 2]], step),
-            np.einsum("kpd,kpd->p", r, blocks.solve(r[:, [1, 0, 3, 2]], base)),
+            np.einsum("kpd,kpd->p", r, blocks.solve(r[:, [1, 0, 3, 2]], problems)),
             rtol=1e-3,
         )
         np.testing.assert_allclose(other, step, rtol=1e-3, atol=1e-5)
@@ -54,9 +54,9 @@ def test_each_family_has_blocks_of_its_own() -> None:
         apart = ClassBlocks(at.hessian, np.array([0, 1]), at.problems.at(first), wrong, rotated=False)
         r = residual_of(at)[:, :2]
         r[:, 1] = r[:, 0]
-        step = apart.solve(r, np.array([0, 1]))
+        step = apart.solve(r, at.problems.at(first))
         assert not np.allclose(step[:, 0], step[:, 1], rtol=1e-3)
-        np.testing.assert_array_equal(apart.solve(r[:, :1], np.array([1]))[:, 0], step[:, 1])
+        np.testing.assert_array_equal(apart.solve(r[:, :1], at.problems.at(first[1:]))[:, 0], step[:, 1])
 
 
 def test_proportional_weights_share_a_block() -> None:
@@ -76,8 +76,8 @@ def test_a_hard_problem_gets_a_hessian_of_its_own() -> None:
         both, wrong = np.array([2, 3]), [block[:, 2:] for block in state.wrong]
         shared = Whole(at.hessian, FAMILY, at.problems.at(both), wrong)
         sharper = shared.sharper(at.problems.at(both), wrong, np.array([1]))
-        r, base = residual_of(at)[:, both], np.array([0, 1])
-        before, after = shared.solve(r, base), sharper.solve(r, base)
+        r, there = residual_of(at)[:, both], at.problems.at(both)
+        before, after = shared.solve(r, there), sharper.solve(r, there)
         np.testing.assert_array_equal(after[:, 0], before[:, 0])
         errors = []
         for step in (before, after):
