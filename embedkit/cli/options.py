@@ -49,6 +49,14 @@ Precision = Annotated[
     ),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda [default: cuda where there is one].")]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="cpu or cuda [default: cuda where there is one]. May be given several times, as cuda:0 and cuda:1, or be "
+        "cuda:all: images are embedded on all of these, by one process each.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Decoding processes [default: one per core].")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per forward pass.")]
 Engine = Annotated[

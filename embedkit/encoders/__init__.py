@@ -12,7 +12,7 @@ caches anything here, and torch is imported only to build and run a model.
 from embedkit.encoders.batch import best_batch
 from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
-from embedkit.encoders.device import check_device, default_device, default_precision
+from embedkit.encoders.device import check_device, default_device, default_precision, devices_of, kind_of
 from embedkit.encoders.encoder import (
     INT8,
     PRECISIONS,
@@ -71,8 +71,10 @@ __all__ = [
     "configuration",
     "default_device",
     "default_precision",
+    "devices_of",
     "find_weights",
     "has_text",
+    "kind_of",
     "load_encoder",
     "load_quantised",
     "local_weights",

@@ -1,14 +1,11 @@
 """Images from disk to pixels of the encoder's size, in worker processes that never import torch."""
 
 import os
-import signal
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +13,7 @@ import numpy as np
 from embedkit import images
 from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.processes import end_with, interrupts_held
 
 # A pool takes about half a second to start, which a few images are not worth.
 _WORTH_A_POOL = 64
@@ -104,26 +102,6 @@ def _nothing(ways: Sequence[Prepares]) -> list[np.ndarray]:
     return [np.empty((0, *way.shape), np.uint8) for way in ways]
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    # Ctrl-C goes to the whole process group; the parent alone answers it. Processes started here inherit the block.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_with(parent: int) -> None:
-    # A parent that is killed can't end its workers; it may be gone before this one is up.
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
-
-
 def decoded(
     rows: Sequence[int] | np.ndarray, addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
 ) -> Generator[Decoded, None, None]:
@@ -161,7 +139,7 @@ def _by_processes(
             try:
                 while starts and len(flying) <= 2 * workers:
                     task = task_at(starts[0])
-                    with _interrupts_held():
+                    with interrupts_held():
                         flying.append((task, pool.submit(decode_rows, *task, ways)))
                     starts.popleft()
                 stretch = flying[0][1].result()
@@ -180,7 +158,7 @@ def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[De
             while waiting:
                 row, address = waiting.popleft()
                 try:
-                    with _interrupts_held():
+                    with interrupts_held():
                         future = pool.submit(decode_rows, [row], [address], ways)
                     stretch = future.result()
                 except _DIED:
@@ -192,7 +170,7 @@ def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[De
 
 def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
     try:
-        with _interrupts_held():
+        with interrupts_held():
             idle = pool.submit(decode_rows, [], [], ways)
         idle.result()
     except _DIED as error:
@@ -206,7 +184,7 @@ def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
 def _pool(workers: int) -> Iterator[Any]:
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
     try:
         yield pool
     finally:

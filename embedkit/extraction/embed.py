@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedkit.cache import Store
 from embedkit.cache.shards import Rows
-from embedkit.encoders import Encoder, Occasion, OutOfMemory, best_batch
+from embedkit.encoders import Encoder, Occasion, OutOfMemory, best_batch, kind_of
 from embedkit.extraction.job import Job
 
 SHARD_ROWS = 256
@@ -20,7 +20,7 @@ _BATCH = {"cpu": 32, "cuda": 256}
 
 def batch_for(job: Job, asked: int | None) -> int:
     """Return how many images a forward pass of this job takes: as asked, else what suits its device."""
-    return asked or _BATCH.get(job.device(), _BATCH["cpu"])
+    return asked or _BATCH.get(kind_of(job.device()), _BATCH["cpu"])
 
 
 Image = tuple[str, NDArray[np.uint8]]
@@ -67,9 +67,9 @@ class Embedder:
         """Make the encoder, and find its size of batch."""
         begun = time.perf_counter()
         occasion = Occasion(self._filled(self.waiting[: self.batch]), self.images, self.note)
-        self.encoder = self.job.load(occasion)
         device = self.job.device()
-        if self.grows and device != "cpu":
+        self.encoder = self.job.load(occasion, device)
+        if self.grows and kind_of(device) != "cpu":
             self.batch = best_batch(self.encoder, self.job.configuration["encoder"], device, occasion)
         self._threads = self.encoder.threads()
         self.seconds += time.perf_counter() - begun

@@ -151,8 +151,10 @@ class Target:
         self.embedder.shards += made.shards
         self.embedder.not_finite |= made.not_finite
         self.embedder.seconds += made.seconds
-        self._multiply_adds = made.multiply_adds
-        self._engines.add(made.engine)
+        # A worker that has had nothing to embed yet has counted nothing.
+        if made.engine:
+            self._multiply_adds = made.multiply_adds
+            self._engines.add(made.engine)
 
     def finish(self) -> None:
         """Embed what waits for a full batch, and learn what was embedded."""
@@ -181,7 +183,7 @@ class Target:
     def engine(self) -> str:
         """What has computed vectors in this run, here or elsewhere, empty if nothing did."""
         encoder = self.embedder.encoder if self.embedder else None
-        return encoder.engine if encoder else ", ".join(sorted(self._engines - {""}))
+        return encoder.engine if encoder else ", ".join(sorted(self._engines))
 
     @property
     def seconds(self) -> float:

@@ -61,7 +61,7 @@ def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configurat
         PREPROCESSING,
         np.dtype(dtype),
         lambda: "cpu",
-        lambda _: made,
+        lambda *_: made,
     )
 
 
