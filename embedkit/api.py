@@ -51,7 +51,8 @@ def extract(
         device: ``cpu`` or ``cuda``; several GPUs as ``cuda:0,cuda:1``, all of them as ``cuda:all``.
         engine: what computes the encoder: ``torch``, ``compile``, ``openvino`` or ``onnx``; by default the fastest
             of them on this machine.
-        decoder: ``full``, or ``scaled``: large JPEGs are decoded at a fraction of their size, under a key of their own.
+        decoder: ``full``; ``scaled``: large JPEGs are decoded at a fraction of their size; or ``device``: JPEGs are
+            decoded and resized where the encoder is computed. Each has a key of its own.
         workers: decoding processes. batch: images per forward pass.
         progress: told of every step.
 

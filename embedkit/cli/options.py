@@ -70,8 +70,8 @@ Decoder = Annotated[
     str | None,
     typer.Option(
         "--decoder",
-        help="full, or scaled: large JPEGs at a fraction of their size, faster, under another key "
-        "[default: $EMBEDKIT_DECODER, then full].",
+        help="full; scaled: large JPEGs at a fraction of their size, faster; or device: JPEGs on the GPU. "
+        "Each has a key of its own [default: $EMBEDKIT_DECODER, then full].",
     ),
 ]
 Shard = Annotated[

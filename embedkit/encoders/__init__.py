@@ -27,6 +27,7 @@ from embedkit.encoders.encoder import (
 )
 from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
+from embedkit.encoders.on_device import OnDevice, Picture
 from embedkit.encoders.pair import AlignedPair
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.quantised import QuantisedNetwork, network_facts
@@ -53,7 +54,9 @@ __all__ = [
     "EncoderCard",
     "Fit",
     "Occasion",
+    "OnDevice",
     "OutOfMemory",
+    "Picture",
     "Preprocessing",
     "QuantisedNetwork",
     "SentenceCard",

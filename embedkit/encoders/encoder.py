@@ -1,8 +1,11 @@
 """Encoder: a batch of images in, one vector per image out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,9 @@ from embedkit.encoders.weights import Weights
 from embedkit.errors import EmbedkitError
 from embedkit.machine import version_of
 
+if TYPE_CHECKING:
+    import torch
+
 PRECISIONS = ("fp32", "bf16")
 INT8 = int8.INT8
 """The precision that is never chosen by itself: it needs a network that some images have calibrated."""
@@ -28,6 +34,17 @@ class OutOfMemory(EmbedkitError):
 
 # How torch on a CPU, torch on a GPU and onnxruntime say it; none of them has a class of its own for all devices.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+
+
+@contextmanager
+def memory_told(what: str, n: int) -> Iterator[None]:
+    """Turn what torch and others raise where memory runs out into `OutOfMemory`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, EmbedkitError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+            raise OutOfMemory(f"{what}: not enough memory for a batch of {n}: give a smaller --batch") from error
+        raise
 
 
 class Encoder:
@@ -51,11 +68,12 @@ class Encoder:
         self._run = running.run
         self.dim = card.dim if card.dim is not None else self._measure(batch)
 
-    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         """Embed a batch.
 
         Args:
-            batch: (n, *shape) uint8 RGB, each image as `Preprocessing.apply` returns it.
+            batch: (n, *shape) uint8 RGB, each image as `Preprocessing.apply` returns it; or the same as a tensor on the
+                device that computes, all that is queued for it done.
 
         Returns:
             (n, dim) float32, not normalised. An image gets the same vector whatever else is in the batch, as
@@ -65,21 +83,17 @@ class Encoder:
             OutOfMemory: the batch is too large for this machine.
             EmbedkitError: the batch has another shape or type, or the model another output than its card says.
         """
-        if batch.dtype != np.uint8 or batch.shape[1:] != self.shape:
+        if str(batch.dtype) not in ("uint8", "torch.uint8") or tuple(batch.shape[1:]) != self.shape:
             raise EmbedkitError(
                 f"{self.card.name} takes a batch of uint8 images of shape {self.shape}, "
-                f"not {batch.dtype} of shape {batch.shape[1:]}: use its preprocessing"
+                f"not {batch.dtype} of shape {tuple(batch.shape[1:])}: use its preprocessing"
             )
         if not len(batch):
             return np.empty((0, self.dim), np.float32)
-        try:
+        if not isinstance(batch, np.ndarray) and self.engine not in engines.OF_TORCH:
+            batch = batch.cpu().numpy()
+        with memory_told(self.card.name, len(batch)):
             vectors = self._run(batch)
-        except (MemoryError, RuntimeError, EmbedkitError) as error:
-            if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
-                raise OutOfMemory(
-                    f"{self.card.name}: not enough memory for a batch of {len(batch)}: give a smaller --batch"
-                ) from error
-            raise
         if vectors.shape != (len(batch), self.dim):
             raise EmbedkitError(
                 f"{self.card.name} gave an output of shape {vectors.shape} for {len(batch)} images, "

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from embedkit import images
-from embedkit.encoders import Preprocessing
+from embedkit.encoders import Picture, Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.processes import end_with, interrupts_held
 
@@ -34,16 +34,21 @@ class Prepares(Protocol):
     def least(self) -> int | None:
         """Pixels that the shorter side of a JPEG must keep, None for the full size."""
 
+    @property
+    def on_device(self) -> bool:
+        """Whether a plain JPEG stays as it is, to be decoded where the encoder is computed."""
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return what is made of one image."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A preprocessing, and how large a JPEG must be decoded for it."""
+    """A preprocessing, and how a JPEG is decoded for it: how large at least, or only later."""
 
     preprocessing: Preprocessing
     least: int | None = None
+    on_device: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,11 +73,12 @@ class Failure:
 class Decoded:
     """A stretch of rows: those that could be read, with pixels and digests; and the rest.
 
-    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing.
+    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing; for one with JPEGs that are decoded on the
+    device, a list of these and of the arrays of other images.
     """
 
     rows: list[int]
-    pixels: list[np.ndarray]
+    pixels: list[Any]
     digests: list[str]
     failures: list[Failure]
 
@@ -80,26 +86,35 @@ class Decoded:
 def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Prepares]) -> Decoded:
     """Read the images at ``addresses`` and preprocess each in every way."""
     done: list[int] = []
-    pixels: list[list[np.ndarray]] = []
+    pixels: list[list[Picture]] = []
     digests, failures = [], []
-    sizes = list(dict.fromkeys(way.least for way in ways))
+    kinds = list(dict.fromkeys((way.least, way.on_device) for way in ways))
     for row, address in zip(rows, addresses, strict=True):
         try:
-            loaded = {least: images.load(address, least) for least in sizes}
-            pixels.append([way.apply(loaded[way.least][0]) for way in ways])
+            loaded = {kind: _loaded(address, *kind) for kind in kinds}
+            pixels.append([_prepared(loaded[way.least, way.on_device][0], way) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
             failures.append(Failure(row, "memory", f"{address}: not enough memory to decode it"))
         else:
             done.append(row)
-            digests.append(loaded[sizes[0]][1])
-    stacked = [np.stack(each) for each in zip(*pixels, strict=True)] or _nothing(ways)
+            digests.append(loaded[kinds[0]][1])
+    columns = zip(ways, zip(*pixels, strict=True), strict=True) if pixels else ()
+    stacked = [list(each) if way.on_device else np.stack(each) for way, each in columns] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
 
 
-def _nothing(ways: Sequence[Prepares]) -> list[np.ndarray]:
-    return [np.empty((0, *way.shape), np.uint8) for way in ways]
+def _loaded(address: str, least: int | None, on_device: bool) -> "tuple[np.ndarray | images.Jpeg, str]":
+    return images.load_undecoded(address) if on_device else images.load(address, least)
+
+
+def _prepared(image: "np.ndarray | images.Jpeg", way: Prepares) -> Picture:
+    return image if isinstance(image, images.Jpeg) else way.apply(image)
+
+
+def _nothing(ways: Sequence[Prepares]) -> list[Any]:
+    return [[] if way.on_device else np.empty((0, *way.shape), np.uint8) for way in ways]
 
 
 def decoded(

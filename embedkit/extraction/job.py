@@ -59,9 +59,10 @@ class Job:
     @property
     def way(self) -> Way:
         """How images are decoded and prepared."""
-        scaled = self.configuration.get("decoder") == images.DECODERS["scaled"]
+        policy = self.configuration.get("decoder")
         sides = (self.preprocessing.resize, self.preprocessing.width or 0)
-        return Way(self.preprocessing, images.OVERSAMPLING * max(sides) if scaled else None)
+        least = images.OVERSAMPLING * max(sides) if policy == images.DECODERS["scaled"] else None
+        return Way(self.preprocessing, least, policy == images.DECODERS["device"])
 
     @property
     def key(self) -> str:
@@ -136,8 +137,8 @@ def prepare(
         device: ``cpu`` or ``cuda``; several as in ``cuda:0,cuda:1``, as `embedkit.encoders.devices_of` returns them.
         engine: what computes it, ``auto`` or one of `embedkit.encoders.engines.MODULES`; by default
             ``EMBEDKIT_ENGINE``, then auto.
-        decoder: ``full`` or ``scaled`` (large JPEGs at a fraction of their size); by default ``EMBEDKIT_DECODER``,
-            then full.
+        decoder: ``full``, ``scaled`` (large JPEGs at a fraction of their size) or ``device`` (JPEGs where the encoder
+            is computed); by default ``EMBEDKIT_DECODER``, then full.
         fetch: whether a hub may be asked.
         calibration: says where the network in int8 is, which is made here where there is none yet; that takes a minute
             and imports torch.
@@ -164,6 +165,8 @@ def prepare(
     # is imported, and what compile lacks depends on it.
     if chosen == INT8:
         encoders.check_int8(card, found, driven, first)
+        if policy == "device":
+            raise EmbedkitError("int8 is computed on the processor, where --decoder device gains nothing: leave it out")
     elif engine and engine not in (engines.AUTO, *([] if device else ["compile"])):
         encoders.check_engine_for(card, found, engine, chosen, first)
     # A worker of a cluster may run in another folder.

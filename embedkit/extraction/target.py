@@ -149,7 +149,7 @@ class Target:
         self._new(done.rows, done.digests)
         self.failures.update({f.row: (f.reason, f.message) for f in done.failures})
         self.embedder.shards += made.shards
-        self.embedder.not_finite |= made.not_finite
+        self.embedder.lost |= made.lost
         self.embedder.seconds += made.seconds
         # A worker that has had nothing to embed yet has counted nothing.
         if made.engine:
@@ -161,12 +161,12 @@ class Target:
         assert self.embedder is not None
         self.embedder.finish()
         self.sources += self.embedder.shards
-        for row in np.flatnonzero(among(self.digests, gathered([packed(self.embedder.not_finite)]))).tolist():
+        lost = self.embedder.lost
+        for row in np.flatnonzero(among(self.digests, gathered([packed(lost)]))).tolist():
             self._done[row] = False
-            self.failures[row] = (
-                "not finite",
-                f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
-            )
+            [digest] = unpacked(self.digests[[row]])
+            reason, wrong = lost[digest]
+            self.failures[row] = reason, f"{self.addresses[row]}: {wrong}"
 
     def keep(self) -> int:
         """Stop, with what is encoded written as a shard; return how many vectors this run has written."""
@@ -177,7 +177,7 @@ class Target:
     @property
     def embedded(self) -> int:
         """How many vectors were computed."""
-        return self._queued - len(self.embedder.not_finite) if self.embedder else 0
+        return self._queued - len(self.embedder.lost) if self.embedder else 0
 
     @property
     def engine(self) -> str:

@@ -15,7 +15,7 @@ from embedkit.cache.whole import TEMPORARY
 from embedkit.cost import Cost, measured
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded, Failure, decoded
-from embedkit.extraction.embed import SHARD_ROWS, Embedder, batch_for
+from embedkit.extraction.embed import SHARD_ROWS, Embedder, Lost, batch_for
 from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job
 
@@ -54,14 +54,14 @@ class Made:
 
     Attributes:
         which: its position among the worker's encoders.
-        shards: vectors. not_finite: digests of images whose vector has NaN or infinite values.
+        shards: vectors. lost: digests of images that have no vector, and why.
         engine: what computed them. seconds: spent in the encoder.
         multiply_adds: of one image, None where the encoder can't be seen into.
     """
 
     which: int
     shards: list[Rows]
-    not_finite: set[str]
+    lost: dict[str, Lost]
     engine: str
     seconds: float
     multiply_adds: int | None
@@ -203,8 +203,8 @@ class Worker:
         embedder = self._embedders[which]
         engine = embedder.encoder.engine if embedder.encoder else ""
         counted = self._multiply_adds(which)
-        made = Made(which, embedder.shards, embedder.not_finite, engine, embedder.seconds, counted)
-        embedder.shards, embedder.not_finite, embedder.seconds = [], set(), 0.0
+        made = Made(which, embedder.shards, embedder.lost, engine, embedder.seconds, counted)
+        embedder.shards, embedder.lost, embedder.seconds = [], {}, 0.0
         return made
 
     def _multiply_adds(self, which: int) -> int | None:

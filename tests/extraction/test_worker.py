@@ -74,7 +74,7 @@ def test_each_vector_that_is_not_finite_is_told_once(folder: Path, tmp_path: Pat
     X = expected_of(folder)
     middle = np.median(X[:, 0])
     told = list(_worker(tmp_path, Overflowing()).embed(_share(folder)))
-    lost = [digest for done in told for made in done.made for digest in made.not_finite]
+    lost = [digest for done in told for made in done.made for digest in made.lost]
     assert len(lost) == len(set(lost)) == (X[:, 0] > middle).sum()
 
 

@@ -64,7 +64,7 @@ def by_torch(compute: "Compute", device: str) -> Running:
     if kind_of(device) == "cuda":
         return _on_gpu(compute, device)
 
-    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         with torch.inference_mode():
             vectors: NDArray[np.float32] = compute(_tensor(batch).to(device)).cpu().numpy()
             return vectors
@@ -84,18 +84,19 @@ def _on_gpu(compute: "Compute", device: str) -> Running:
 
     turn, copying = Lock(), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         # Each thread has a current device of its own, on which memory is pinned and streams are looked up.
         with torch.inference_mode(), torch.cuda.device(device):
-            pinned = _tensor(batch).pin_memory()
+            given = _tensor(batch)
+            given = given if given.is_cuda else given.pin_memory()
             # TF32 would be a third precision that the cache key does not know of. The choice of kernels is the whole
             # process's, and made when one is queued: one thread at a time queues its kernels.
             with turn, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 with torch.cuda.stream(copying):
-                    pixels = pinned.to(device, non_blocking=True)
+                    pixels = given.to(device, non_blocking=True)
                 computing = torch.cuda.current_stream()
                 computing.wait_stream(copying)
-                # Or the next copy could be given their memory, as soon as the kernels that read it are queued.
+                # Or other pixels could be given their memory, as soon as the kernels that read it are queued.
                 pixels.record_stream(computing)
                 vectors = compute(pixels).to("cpu", non_blocking=True)
                 done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
@@ -108,7 +109,9 @@ def _on_gpu(compute: "Compute", device: str) -> Running:
     return Running(run, _STREAMS_OF_A_GPU)
 
 
-def _tensor(batch: NDArray[np.uint8]) -> "torch.Tensor":
+def _tensor(batch: "NDArray[np.uint8] | torch.Tensor") -> "torch.Tensor":
     import torch
 
+    if isinstance(batch, torch.Tensor):
+        return batch
     return torch.from_numpy(np.require(batch, requirements=("C", "W")))
