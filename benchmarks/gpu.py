@@ -200,10 +200,12 @@ def end_to_end(loaded: Loaded, dataset: ImageSet, folder: Path) -> None:
         if (loaded.spec, decoder) not in DECODING:
             DECODING[loaded.spec, decoder] = decoding_alone(job, list(dataset.addresses()))
         alone = DECODING[loaded.spec, decoder]
-        limit = min(loaded.forward, alone)
+        # On a processor both share the cores.
+        on_gpu = kind_of(arguments.device) == "cuda"
+        limit = min(loaded.forward, alone) if on_gpu else 1 / (1 / loaded.forward + 1 / alone)
         which = "the forward pass" if loaded.forward <= alone else "decoding"
         print(f"          decoding alone {alone:8.1f} images/s on {cores()} cores: {which} limits, ", end="")
-        print(f"{rate / limit:.2f} of it reached", flush=True)
+        print(f"{rate / limit:.2f} of the limit reached", flush=True)
 
 
 def _turned(vectors: dict[str, np.ndarray], decoder: str) -> str:

@@ -15,7 +15,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.extraction.job import Job
 from embedkit.extraction.worker import Done, Share, Worker, pieces
 
-# A share costs the start of its decoding processes; one whose worker is killed is done again whole.
+# Between two shares an encoder waits for the first images of the next; one whose worker is killed is done again whole.
 _LARGEST_SHARE = 16_384
 _SECONDS_TO_ANSWER = 10
 # Shares and their outcome are small: without this Ray takes a third of the memory for its store of objects.

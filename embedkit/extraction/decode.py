@@ -117,10 +117,46 @@ def _nothing(ways: Sequence[Prepares]) -> list[Any]:
     return [[] if way.on_device else np.empty((0, *way.shape), np.uint8) for way in ways]
 
 
+class Decoders:
+    """Decoding processes that are started when they are first needed, and stay for the next call of `decoded`.
+
+    Attributes:
+        workers: how many; 0 decodes in the process that asks.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: Any = None
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """Lend the pool; where it isn't brought back in order, nothing of it stays."""
+        if self._pool is None:
+            self._pool = _started(self.workers)
+        try:
+            yield self._pool
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End the processes, whatever they are at."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
 def decoded(
-    rows: Sequence[int] | np.ndarray, addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
+    rows: Sequence[int] | np.ndarray,
+    addresses: Sequence[str],
+    ways: Sequence[Prepares],
+    *,
+    workers: int | Decoders,
+    batch: int,
 ) -> Generator[Decoded, None, None]:
     """Yield all rows in order, each preprocessed in every way, ahead of their use by ``workers`` processes (0: none).
+
+    Processes are started for this call, unless they are given.
 
     At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set. Where a
     process dies, what was in flight is decoded again, one image at a time in a process of its own: an image that
@@ -135,30 +171,36 @@ def decoded(
         return np.asarray(rows[part]).tolist(), list(addresses[part])
 
     starts = deque(range(0, len(rows), batch))
-    if workers == 0 or len(rows) < _WORTH_A_POOL:
+    decoders = workers if isinstance(workers, Decoders) else Decoders(workers)
+    if decoders.workers == 0 or len(rows) < _WORTH_A_POOL:
         for start in starts:
             yield decode_rows(*task(start), ways)
         return
-    while starts:
-        dropped = yield from _by_processes(starts, task, ways, workers)
-        yield from _one_by_one(dropped, ways)
+    try:
+        while starts:
+            dropped = yield from _by_processes(starts, task, ways, decoders)
+            yield from _one_by_one(dropped, ways)
+    finally:
+        if decoders is not workers:
+            decoders.end()
 
 
 def _by_processes(
-    starts: deque[int], task_at: Callable[[int], Task], ways: Sequence[Prepares], workers: int
+    starts: deque[int], task_at: Callable[[int], Task], ways: Sequence[Prepares], decoders: Decoders
 ) -> Generator[Decoded, None, list[Task]]:
     """Take the starts of tasks from the left and yield them decoded; return the tasks in flight when a process died."""
-    with _pool(workers) as pool:
+    with decoders.lent() as pool:
         flying: deque[tuple[Task, Future[Decoded]]] = deque()
         while starts or flying:
             try:
-                while starts and len(flying) <= 2 * workers:
+                while starts and len(flying) <= 2 * decoders.workers:
                     task = task_at(starts[0])
                     with interrupts_held():
                         flying.append((task, pool.submit(decode_rows, *task, ways)))
                     starts.popleft()
                 stretch = flying[0][1].result()
             except _DIED:
+                decoders.end()
                 return [task for task, _ in flying]
             flying.popleft()
             yield stretch
@@ -167,20 +209,25 @@ def _by_processes(
 
 def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[Decoded, None, None]:
     waiting = deque((row, address) for task in tasks for row, address in zip(*task, strict=True))
-    while waiting:
-        with _pool(1) as pool:
-            _check_that_it_lives(pool, ways)
-            while waiting:
-                row, address = waiting.popleft()
-                try:
-                    with interrupts_held():
-                        future = pool.submit(decode_rows, [row], [address], ways)
-                    stretch = future.result()
-                except _DIED:
-                    message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
-                    yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
-                    break
-                yield stretch
+    one = Decoders(1)
+    try:
+        while waiting:
+            with one.lent() as pool:
+                _check_that_it_lives(pool, ways)
+                while waiting:
+                    row, address = waiting.popleft()
+                    try:
+                        with interrupts_held():
+                            future = pool.submit(decode_rows, [row], [address], ways)
+                        stretch = future.result()
+                    except _DIED:
+                        one.end()
+                        message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
+                        yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
+                        break
+                    yield stretch
+    finally:
+        one.end()
 
 
 def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
@@ -195,12 +242,7 @@ def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
         ) from error
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[Any]:
+def _started(workers: int) -> Any:
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
+    return ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -16,8 +16,9 @@ from embedkit.extraction.processes import end_with, interrupts_held
 from embedkit.extraction.worker import Done, Share, Worker, pieces
 from embedkit.machine import cores
 
-# A share costs the start of decoding processes, about a second; one whose process is killed is done again whole.
+# Between two shares an encoder waits for the first images of the next; one whose process is killed is done again whole.
 _LARGEST_SHARE = 131_072
+_SECONDS_TO_GO = 10
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SeveralDevices:
                         one.give(waiting.popleft())
                     else:
                         running.remove(one)
-                        one.end()
+                        one.dismiss()
 
 
 def several_devices(jobs: Sequence[Job]) -> SeveralDevices | None:
@@ -112,7 +113,7 @@ class _Process:
 
         self.device = device
         self._task: _Task | None = None
-        self._asked = False
+        self._asked = self._dismissed = False
         self.link, theirs = Pipe()
         # Unlike a process of multiprocessing, it doesn't run the user's script once more, and takes any function.
         self._process = get_context("loky").Process(target=_serve, args=(theirs, os.getpid(), device, worker))
@@ -132,7 +133,8 @@ class _Process:
     def news(self, done: Done) -> Sequence[Done]:
         """Return what it has told, unless that was told before by a process that has died."""
         assert self._task is not None
-        return [done] if self._task.is_new() else []
+        # Its time and memory are measured here: it is a child of this process.
+        return [replace(done, cost=None)] if self._task.is_new() else []
 
     def left(self) -> Sequence[_Task]:
         """Return what it leaves undone, having died.
@@ -149,8 +151,15 @@ class _Process:
             )
         return [self._task] if self._task is not None else []
 
+    def dismiss(self) -> None:
+        """Let it go: nothing is left for it."""
+        self._dismissed = True
+        self.link.close()
+
     def end(self) -> None:
-        """End it, whatever it is at; its decoding processes see within a second that it is gone."""
+        """Wait for its end where it is dismissed, or else end it; its decoding processes see within a second."""
+        if self._dismissed:
+            self._process.join(_SECONDS_TO_GO)
         self._process.terminate()
         self._process.join()
         self.link.close()
@@ -158,15 +167,16 @@ class _Process:
 
 def _serve(link: Connection, parent: int, device: str, worker: tuple[Any, ...]) -> None:
     end_with(parent)
+    embeds = Worker(*worker)
     try:
-        embeds = Worker(*worker)
         while True:
             # Nothing told is the wish for a share.
             link.send(None)
             for done in embeds.embed(link.recv()):
                 link.send(done)
     except (EOFError, BrokenPipeError):
-        return
+        # It is dismissed, or all is over. What its decoding processes have spent is known when they have ended.
+        embeds.end()
     except Exception as error:
         text = f"{type(error).__name__}: {error}. What was done is kept: run the same command again to go on"
         link.send(Done(error=f"the process for {device} failed with {text}"))

@@ -14,7 +14,7 @@ from embedkit.cache.shards import Rows
 from embedkit.cache.whole import TEMPORARY
 from embedkit.cost import Cost, measured
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.decode import Decoded, Failure, decoded
+from embedkit.extraction.decode import Decoded, Decoders, Failure, decoded
 from embedkit.extraction.embed import SHARD_ROWS, Embedder, Lost, batch_for
 from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job
@@ -111,13 +111,17 @@ class Worker:
             for job, store in zip(jobs, stores, strict=True)
         ]
         self._counted: dict[int, int | None] = {}
-        self._workers, self._batch = workers, batch
+        self._decoders, self._batch = Decoders(workers), batch
 
     def __call__(self, block: Mapping[str, Any]) -> Iterator[dict[str, list[bytes]]]:
         """Take a block of pickled shares, as Ray hands it over, and yield each `Done` as a block."""
         for share in block["share"]:
             for done in self.embed(pickle.loads(share)):
                 yield {"done": [pickle.dumps(done)]}
+
+    def end(self) -> None:
+        """End its decoding processes."""
+        self._decoders.end()
 
     def embed(self, share: Share) -> Iterator[Done]:
         """Decode and encode a share and commit its vectors, a stretch at a time."""
@@ -160,7 +164,7 @@ class Worker:
     def _stretches(self, share: Share) -> Iterator[list[Decoded]]:
         waiting: list[Decoded] = []
         size = self._batch or _DECODED_TOGETHER
-        flow = decoded(share.rows, share.addresses, self._ways(share), workers=self._workers, batch=size)
+        flow = decoded(share.rows, share.addresses, self._ways(share), workers=self._decoders, batch=size)
         try:
             for piece in flow:
                 waiting.append(piece)

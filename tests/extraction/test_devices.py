@@ -17,7 +17,7 @@ from embedkit import EmbedkitError
 from embedkit.cache import Store, read
 from embedkit.datasets import open_dataset
 from embedkit.encoders import Occasion
-from embedkit.extraction import Job, Report, SeveralDevices, extract, extract_all_named, prepare, worker
+from embedkit.extraction import Job, Report, SeveralDevices, embedding_cost, extract, extract_all_named, prepare, worker
 from embedkit.extraction import devices as room
 from embedkit.extraction.worker import Share
 from tests.cli.conftest import write_checkpoint
@@ -122,7 +122,11 @@ def test_the_cache_is_that_of_one_process_though_one_of_two_is_killed_half_way(
     }
     assert os.getpid() not in set.union(*_marked(marks).values())
     assert not list(tmp_path.rglob(".shards/*"))
-    assert '"multiply_adds_per_image": 7' in read(report.path).provenance["cost"]
+    cost = embedding_cost(read(report.path).provenance)
+    assert cost is not None
+    assert cost.cost.multiply_adds == 7 * ROWS
+    # Of its own process, and of each of two processes that have imported and decoded.
+    assert cost.cost.processor_seconds > 1
     assert not [pid for pids in _marked(marks).values() for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
