@@ -20,7 +20,6 @@ from embedkit.encoders import Occasion
 from embedkit.extraction import Job, Report, SeveralDevices, embedding_cost, extract, extract_all_named, prepare, worker
 from embedkit.extraction import devices as room
 from embedkit.extraction.worker import Share
-from tests.cli.conftest import write_checkpoint
 from tests.extraction.fake import FakeEncoder, job, run, write_images, write_odd_images
 
 ROWS = 1400
@@ -170,6 +169,9 @@ def test_a_run_that_is_ended_leaves_no_process_and_loses_no_shard(
 
 
 def test_a_network_of_torch_gives_the_same_bits(tmp_path: Path) -> None:
+    # The processes of other tests import this module, and need no torch.
+    from tests.cli.conftest import write_checkpoint
+
     write_images(tmp_path / "images", 530)
     weights = write_checkpoint(tmp_path, "test_vit")
     data = open_dataset(f"folder:{tmp_path / 'images'}")
