@@ -32,8 +32,16 @@ class OutOfMemory(EmbedkitError):
     """A batch needs more memory than there is; a smaller one may fit."""
 
 
-# How torch on a CPU, torch on a GPU and onnxruntime say it; none of them has a class of its own for all devices.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+# How torch on a CPU, torch on a GPU, cuBLAS and cuDNN there, and onnxruntime say it; none has a class of its own for
+# all devices.
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to allocate memory",
+    "alloc_failed",
+    "allocation_failed",
+)
 
 
 @contextmanager

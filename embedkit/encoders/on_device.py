@@ -59,7 +59,9 @@ class OnDevice:
             for start in range(0, len(pictures), _AT_ONCE):
                 some = dict(enumerate(pictures[start : start + _AT_ONCE], start))
                 files = {place: one for place, one in some.items() if isinstance(one, images.Jpeg)}
-                decoded = dict(zip(files, self._decoded([file.data for file in files.values()]), strict=True))
+                decoded = dict(
+                    zip(files, self._decoded([file.data for file in files.values()], seen.device), strict=True)
+                )
                 for place, picture in some.items():
                     try:
                         self._show(picture, decoded.get(place), seen[place])
@@ -77,7 +79,7 @@ class OnDevice:
 
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
-    def _decoded(self, files: Sequence[bytes]) -> "list[torch.Tensor | None]":
+    def _decoded(self, files: Sequence[bytes], device: "torch.device") -> "list[torch.Tensor | None]":
         """Return images (3, h, w) uint8, None for files that the decoder refuses; it refuses a list for one of them."""
         import torch
         from torchvision.io import ImageReadMode, decode_jpeg
@@ -86,9 +88,9 @@ class OnDevice:
             return []
         given = [torch.frombuffer(bytearray(data), dtype=torch.uint8) for data in files]
         try:
-            found: list[torch.Tensor | None] = decode_jpeg(given, ImageReadMode.RGB, self._device)
+            found: list[torch.Tensor | None] = decode_jpeg(given, ImageReadMode.RGB, device)
         except RuntimeError:
-            return [None] if len(files) == 1 else [one for file in files for one in self._decoded([file])]
+            return [None] if len(files) == 1 else [one for file in files for one in self._decoded([file], device)]
         return found
 
     def _show(self, picture: Picture, decoded: "torch.Tensor | None", place: "torch.Tensor") -> None:

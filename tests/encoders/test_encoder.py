@@ -194,6 +194,8 @@ def test_precisions_and_devices_that_are_not_there(weights_root, precision, devi
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
         EmbedkitError("onnxruntime cannot run x.onnx: BFCArena Failed to allocate memory for requested buffer"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
