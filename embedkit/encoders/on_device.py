@@ -1,7 +1,8 @@
 """JPEG files to the pixels that an encoder sees, decoded and resized by torch on the device that computes it."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class OnDevice:
         self._preprocessing, self._device = preprocessing, device
         on_gpu = kind_of(device) == "cuda"
         self._stream: Any = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self._turn = Lock()
 
     def pixels(self, pictures: Sequence[Picture], n: int) -> "tuple[torch.Tensor, dict[int, images.ImageError]]":
         """Return what the encoder sees of each picture.
@@ -54,30 +56,40 @@ class OnDevice:
         import torch
 
         errors: dict[int, images.ImageError] = {}
-        with memory_told("decoding on the device", n), torch.inference_mode(), self._queueing():
-            seen = torch.zeros((n, *self._preprocessing.shape), dtype=torch.uint8, device=self._device)
+        with memory_told("decoding on the device", n), torch.inference_mode():
+            with self._queueing():
+                seen = torch.zeros((n, *self._preprocessing.shape), dtype=torch.uint8, device=self._device)
             for start in range(0, len(pictures), _AT_ONCE):
-                some = dict(enumerate(pictures[start : start + _AT_ONCE], start))
-                files = {place: one for place, one in some.items() if isinstance(one, images.Jpeg)}
-                decoded = dict(
-                    zip(files, self._decoded([file.data for file in files.values()], seen.device), strict=True)
-                )
-                for place, picture in some.items():
-                    try:
-                        self._show(picture, decoded.get(place), seen[place])
-                    except images.ImageError as error:
-                        errors[place] = error
-                # nvJPEG works on a stream of torchvision's own, which doesn't wait for this one: what is freed here
-                # must not be written to again before it was read.
-                if self._stream is not None:
-                    self._stream.synchronize()
+                some = pictures[start : start + _AT_ONCE]
+                files = {place: picture.data for place, picture in enumerate(some) if isinstance(picture, images.Jpeg)}
+                with self._queueing():
+                    decoded = dict(zip(files, self._decoded(list(files.values()), seen.device), strict=True))
+                    for place, picture in enumerate(some):
+                        try:
+                            self._show(picture, decoded.get(place), seen[start + place])
+                        except images.ImageError as error:
+                            errors[start + place] = error
         return seen, errors
 
-    def _queueing(self) -> Any:
-        """Return the context in which what is queued doesn't wait for the encoder."""
+    @contextmanager
+    def _queueing(self) -> Iterator[None]:
+        """On a GPU, queue what is done inside on a stream that doesn't wait for the encoder, and see it through.
+
+        torchvision decodes on a stream of its own, which waits for no other one. So memory that was freed here must not
+        be given to it before what is queued has read it, and threads take turns.
+        """
         import torch
 
-        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+        if self._stream is None:
+            yield
+            return
+        with self._turn, torch.cuda.stream(self._stream):
+            try:
+                yield
+            finally:
+                done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+                done.record(self._stream)
+                done.synchronize()
 
     def _decoded(self, files: Sequence[bytes], device: "torch.device") -> "list[torch.Tensor | None]":
         """Return images (3, h, w) uint8, None for files that the decoder refuses; it refuses a list for one of them."""

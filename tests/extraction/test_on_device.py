@@ -1,5 +1,6 @@
 """The device decoder: plain JPEGs go undecoded to where the encoder is, and nearly the same vectors come of them."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from embedkit import images
 from embedkit.api import job_for
 from embedkit.cache import read
 from embedkit.datasets import open_dataset
-from embedkit.encoders import OnDevice, OutOfMemory, Preprocessing
+from embedkit.encoders import OnDevice, OutOfMemory, Preprocessing, on_device
 from embedkit.encoders.on_device import resize_into
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Report, extract
@@ -144,6 +145,38 @@ def test_memory_that_runs_out_is_told_as_such(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr("embedkit.encoders.on_device.resize_into", full)
     with pytest.raises(OutOfMemory, match="not enough memory for a batch of 4: give a smaller --batch"):
         _both(folder, ("colour",))
+
+
+def test_on_a_gpu_all_that_is_queued_is_seen_through_before_memory_is_used_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = []
+
+    class Event:
+        def __init__(self, blocking: bool) -> None:
+            assert blocking
+
+        def record(self, stream: str) -> None:
+            log.append(stream)
+
+        def synchronize(self) -> None:
+            log.append("done")
+
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext(log.append(f"on {stream}")))
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(on_device, "_AT_ONCE", 2)
+    monkeypatch.setattr(OnDevice, "_decoded", lambda _, files, device: [None] * len(files))
+    preprocessing = Preprocessing(32, 36, "shortest", "bicubic", (0.5,) * 3, (0.5,) * 3)
+    device = OnDevice(preprocessing, "cpu")
+    device._stream = "side"
+    files = [images.Jpeg((folder / f"{name}.jpg").read_bytes(), name) for name in ("colour", "broken", "grey")]
+    _, errors = device.pixels(files, 3)
+    assert list(errors) == [1]
+    assert log == ["on side", "side", "done"] * 3
+    monkeypatch.setattr(OnDevice, "_show", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        device.pixels(files, 3)
+    assert log == ["on side", "side", "done"] * 5
 
 
 def _run(folder: Path, cache: Path, **options: Any) -> Report:
