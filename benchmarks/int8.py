@@ -32,7 +32,7 @@ for model in arguments.model:
             model, precision=quantised if name == "int8" else name, engine="openvino", cache=arguments.cache
         )
         pixels = np.random.default_rng(0).integers(0, 256, (arguments.batch, *job.preprocessing.shape), np.uint8)
-        rivals.append((name, job.load(Occasion(pixels, 0, print))))
+        rivals.append((name, job.load(Occasion(pixels, 0, print), job.device())))
     rounds = [
         [rate_of(e.encode, e.threads, e.streams, pixels, 1.0) for _, e in rivals] for _ in range(arguments.rounds)
     ]

@@ -75,7 +75,7 @@ def once(folder: Path, cache: Path, workers: int) -> None:
 
     for name in spent:
         setattr(Store, name, timed(name))
-    job = Job("averages", {"encoder": {}}, PREPROCESSING, np.dtype(np.float16), lambda: "cpu", lambda _: Averages())  # type: ignore[arg-type, return-value]
+    job = Job("averages", {"encoder": {}}, PREPROCESSING, np.dtype(np.float16), lambda: "cpu", lambda *_: Averages())  # type: ignore[arg-type, return-value]
     report = extract(open_dataset(f"folder:{folder}"), job, cache, workers=workers)
     mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     cost = embedding_cost(read(report.path, slice(0, 1)).provenance)

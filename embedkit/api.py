@@ -48,10 +48,11 @@ def extract(
             of them.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine computes in it. ``int8`` (with OpenVINO and
             NNCF) is calibrated on images of the set, ``int8:SET`` on those of another one.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; several GPUs as ``cuda:0,cuda:1``, all of them as ``cuda:all``.
         engine: what computes the encoder: ``torch``, ``compile``, ``openvino`` or ``onnx``; by default the fastest
             of them on this machine.
-        decoder: ``full``, or ``scaled``: large JPEGs are decoded at a fraction of their size, under a key of their own.
+        decoder: ``full``; ``scaled``: large JPEGs are decoded at a fraction of their size; or ``device``: JPEGs are
+            decoded and resized where the encoder is computed. Each has a key of its own.
         workers: decoding processes. batch: images per forward pass.
         progress: told of every step.
 
@@ -86,8 +87,7 @@ def job_for(
     A network in int8 lies in ``cache``; of ``making`` one that does not yet, `embedkit.int8.understood` knows.
     """
     precision, calibration = int8.understood(precision, cache_folder(cache), **making)
-    if device is not None:
-        encoders.check_device(device)
+    device = ",".join(encoders.devices_of(device)) or None
     given = _path(weights)
     folder = given if given is not None and given.is_dir() else None
     file = None if folder else given

@@ -50,7 +50,8 @@ def tower_for(
         name,
         weights=None if holds_many else path,
         weights_folder=path if holds_many else None,
-        device=device or "cpu",
+        # Few texts: of several devices one is enough.
+        device=next(iter(encoders.devices_of(device)), "cpu"),
     )
     if model is not None and model.startswith(_ALIGNED) and name != model:
         return encoders.of_pair(load_aligned(model.removeprefix(_ALIGNED)), tower)

@@ -241,4 +241,6 @@ def _exact(device: "torch.device") -> Any:
     import torch
 
     # TF32 would make fp32 on a GPU a third precision, and kernels chosen by a race would make runs differ.
-    return torch.backends.cudnn.flags(deterministic=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -17,8 +17,13 @@ class Places:
     root: options.Root = None
     weights: options.Weights = None
     precision: options.Precision = None
-    device: options.Device = None
+    devices: options.Devices = None
     workers: options.Workers = None
+
+    @property
+    def device(self) -> str | None:
+        """The devices as one text, as functions take them."""
+        return ",".join(self.devices) if self.devices else None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def extract(
     as_json: options.Json = False,
 ) -> None:
     """Embed images with frozen encoders into HDF5 caches; what is there already is not done again."""
-    from embedkit import api, datasets, int8
+    from embedkit import api, datasets, encoders, int8
+    from embedkit.errors import EmbedkitError
     from embedkit.extraction import extract_all_named
 
     if pseudonymise:
@@ -37,6 +38,8 @@ def extract(
     api.check_names(model, data)
     part = _part(shard)
     ray = _cluster(cluster, shard, address, ray_workers, gpus_per_worker)
+    if ray and len(encoders.devices_of(places.device)) > 1:
+        raise EmbedkitError("several --device are of this machine: with --cluster give --gpus-per-worker instead")
     reports = []
     how: dict[str, Any] = {"weights": places.weights, "device": places.device, "engine": engine, "decoder": decoder}
     how["precision"] = int8.calibrated_on(places.precision, api.each(data))

@@ -49,6 +49,14 @@ Precision = Annotated[
     ),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda [default: cuda where there is one].")]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="cpu or cuda [default: cuda where there is one]. May be given several times, as cuda:0 and cuda:1, or be "
+        "cuda:all: images are embedded on all of these, by one process each.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=0, help="Decoding processes [default: one per core].")]
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images per forward pass.")]
 Engine = Annotated[
@@ -62,8 +70,8 @@ Decoder = Annotated[
     str | None,
     typer.Option(
         "--decoder",
-        help="full, or scaled: large JPEGs at a fraction of their size, faster, under another key "
-        "[default: $EMBEDKIT_DECODER, then full].",
+        help="full; scaled: large JPEGs at a fraction of their size, faster; or device: JPEGs on the GPU. "
+        "Each has a key of its own [default: $EMBEDKIT_DECODER, then full].",
     ),
 ]
 Shard = Annotated[

@@ -99,7 +99,7 @@ def probe(
     as_json: options.Json = False,
 ) -> None:
     """Fit simple classifiers on cached embeddings and report AUC-ROC with intervals, beside baselines."""
-    from embedkit import api, datasets, many, saved
+    from embedkit import api, datasets, encoders, many, saved
     from embedkit.probing import Kept, Settings
 
     check_tables(table or [])
@@ -107,6 +107,8 @@ def probe(
         data, test = list(map(datasets.pseudonymous, data)), test and datasets.pseudonymous(test)
     heads = api.each(classifier or ["logistic"])
     api.check_names(model, [*data, *([test] if test else [])], heads)
+    # Of several devices that embed, the first one fits.
+    solves_on = next(iter(encoders.devices_of(places.device)), "cpu")
     choices = [
         Settings(
             classifier=head,
@@ -128,7 +130,7 @@ def probe(
             fractions=numbers(fractions, "--fractions", float),
             shots=numbers(shots, "--shots", int),
             draws=draws,
-            device=places.device or "cpu",
+            device=solves_on,
         )
         for head in heads
         for each_level in api.each(level or ["image"])

@@ -12,7 +12,7 @@ caches anything here, and torch is imported only to build and run a model.
 from embedkit.encoders.batch import best_batch
 from embedkit.encoders.card import ALIGNED, EncoderCard, configuration, space
 from embedkit.encoders.catalog import catalog
-from embedkit.encoders.device import check_device, default_device, default_precision
+from embedkit.encoders.device import check_device, default_device, default_precision, devices_of, kind_of
 from embedkit.encoders.encoder import (
     INT8,
     PRECISIONS,
@@ -27,6 +27,7 @@ from embedkit.encoders.encoder import (
 )
 from embedkit.encoders.engines.fastest import Occasion
 from embedkit.encoders.matching import Fit, check
+from embedkit.encoders.on_device import OnDevice, Picture
 from embedkit.encoders.pair import AlignedPair
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.encoders.quantised import QuantisedNetwork, network_facts
@@ -53,7 +54,9 @@ __all__ = [
     "EncoderCard",
     "Fit",
     "Occasion",
+    "OnDevice",
     "OutOfMemory",
+    "Picture",
     "Preprocessing",
     "QuantisedNetwork",
     "SentenceCard",
@@ -71,8 +74,10 @@ __all__ = [
     "configuration",
     "default_device",
     "default_precision",
+    "devices_of",
     "find_weights",
     "has_text",
+    "kind_of",
     "load_encoder",
     "load_quantised",
     "local_weights",

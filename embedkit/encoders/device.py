@@ -14,6 +14,7 @@ CPUINFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
 COMPUTE_CAPABILITY_MAJOR = 75
 AMPERE = 8
+ALL_GPUS = "cuda:all"
 
 
 def default_device() -> str:
@@ -42,6 +43,11 @@ def default_precision(card: EncoderCard | None = None) -> str:
     return "bf16" if capability >= AMPERE else "fp32"
 
 
+def kind_of(device: str) -> str:
+    """Return ``cuda`` of ``cuda:1``: what a device is, without its number."""
+    return device.partition(":")[0]
+
+
 def check_device(device: str) -> None:
     """Refuse a device that torch has no name for, or cannot compute on here; of ``cpu`` it isn't asked.
 
@@ -49,11 +55,56 @@ def check_device(device: str) -> None:
         EmbedkitError: with what to choose.
     """
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-        raise EmbedkitError(f"unknown device '{device}': choose cpu or cuda, or cuda:1 for the second GPU")
+        raise EmbedkitError(
+            f"unknown device '{device}': choose cpu or cuda, cuda:1 for the second GPU, cuda:0,cuda:1 for two of them, "
+            "or cuda:all"
+        )
     if device != "cpu":
         from embedkit.encoders.engines import eager
 
         eager.check_device(device)
+
+
+def devices_of(given: str | None) -> tuple[str, ...]:
+    """Return the devices that a text names: one, several as in ``cuda:0,cuda:1``, or with ``cuda:all`` every GPU here.
+
+    Raises:
+        EmbedkitError: an unknown device, one that is not here, one that is named twice, or a processor among several.
+    """
+    names = tuple(given.split(",")) if given else ()
+    if len(names) < 2 and given != ALL_GPUS:
+        for name in names:
+            check_device(name)
+        return names
+    here = _gpus()
+    if given == ALL_GPUS:
+        return here
+    for name in names:
+        if not re.fullmatch(r"cuda:\d+", name):
+            raise EmbedkitError(
+                f"'{name}' can't be one of several devices ({given}): name GPUs by their numbers, as in cuda:0,cuda:1"
+            )
+        if name not in here:
+            raise EmbedkitError(f"there is no device '{name}': the GPUs of this machine are {', '.join(here)}")
+    if len(set(names)) < len(names):
+        raise EmbedkitError(f"a GPU is named twice in {given}: each takes one process, so name it once")
+    return names
+
+
+def _gpus() -> tuple[str, ...]:
+    """Return the names of all GPUs that torch can use; they are counted, and none is begun to be used.
+
+    Raises:
+        EmbedkitError: there is none.
+    """
+    import torch
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not found:
+        from embedkit.encoders.engines import eager
+
+        eager.check_device("cuda")
+    return tuple(f"cuda:{number}" for number in range(found))
 
 
 def cpu_name() -> str:

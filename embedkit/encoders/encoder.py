@@ -1,8 +1,11 @@
 """Encoder: a batch of images in, one vector per image out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,9 @@ from embedkit.encoders.weights import Weights
 from embedkit.errors import EmbedkitError
 from embedkit.machine import version_of
 
+if TYPE_CHECKING:
+    import torch
+
 PRECISIONS = ("fp32", "bf16")
 INT8 = int8.INT8
 """The precision that is never chosen by itself: it needs a network that some images have calibrated."""
@@ -26,8 +32,27 @@ class OutOfMemory(EmbedkitError):
     """A batch needs more memory than there is; a smaller one may fit."""
 
 
-# How torch on a CPU, torch on a GPU and onnxruntime say it; none of them has a class of its own for all devices.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+# How torch on a CPU, torch on a GPU, cuBLAS and cuDNN there, and onnxruntime say it; none has a class of its own for
+# all devices.
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to allocate memory",
+    "alloc_failed",
+    "allocation_failed",
+)
+
+
+@contextmanager
+def memory_told(what: str, n: int) -> Iterator[None]:
+    """Turn what torch and others raise where memory runs out into `OutOfMemory`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, EmbedkitError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+            raise OutOfMemory(f"{what}: not enough memory for a batch of {n}: give a smaller --batch") from error
+        raise
 
 
 class Encoder:
@@ -41,19 +66,22 @@ class Encoder:
         streams: how many threads should call `encode` at once for the hardware to be busy; `threads` makes them.
     """
 
-    def __init__(self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT) -> None:
+    def __init__(
+        self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT, batch: int = 1
+    ) -> None:
         self.card = card
         self.shape = card.preprocessing.shape
         self.engine, self.streams = engine, running.streams
         self.threads = running.threads
         self._run = running.run
-        self.dim = card.dim if card.dim is not None else self._measure()
+        self.dim = card.dim if card.dim is not None else self._measure(batch)
 
-    def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode(self, batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         """Embed a batch.
 
         Args:
-            batch: (n, *shape) uint8 RGB, each image as `Preprocessing.apply` returns it.
+            batch: (n, *shape) uint8 RGB, each image as `Preprocessing.apply` returns it; or the same as a tensor on the
+                device that computes, all that is queued for it done.
 
         Returns:
             (n, dim) float32, not normalised. An image gets the same vector whatever else is in the batch, as
@@ -63,21 +91,17 @@ class Encoder:
             OutOfMemory: the batch is too large for this machine.
             EmbedkitError: the batch has another shape or type, or the model another output than its card says.
         """
-        if batch.dtype != np.uint8 or batch.shape[1:] != self.shape:
+        if str(batch.dtype) not in ("uint8", "torch.uint8") or tuple(batch.shape[1:]) != self.shape:
             raise EmbedkitError(
                 f"{self.card.name} takes a batch of uint8 images of shape {self.shape}, "
-                f"not {batch.dtype} of shape {batch.shape[1:]}: use its preprocessing"
+                f"not {batch.dtype} of shape {tuple(batch.shape[1:])}: use its preprocessing"
             )
         if not len(batch):
             return np.empty((0, self.dim), np.float32)
-        try:
+        if not isinstance(batch, np.ndarray) and self.engine not in engines.OF_TORCH:
+            batch = batch.cpu().numpy()
+        with memory_told(self.card.name, len(batch)):
             vectors = self._run(batch)
-        except (MemoryError, RuntimeError, EmbedkitError) as error:
-            if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
-                raise OutOfMemory(
-                    f"{self.card.name}: not enough memory for a batch of {len(batch)}: give a smaller --batch"
-                ) from error
-            raise
         if vectors.shape != (len(batch), self.dim):
             raise EmbedkitError(
                 f"{self.card.name} gave an output of shape {vectors.shape} for {len(batch)} images, "
@@ -85,8 +109,9 @@ class Encoder:
             )
         return vectors
 
-    def _measure(self) -> int:
-        shape = self._run(np.zeros((1, *self.shape), np.uint8)).shape
+    def _measure(self, batch: int) -> int:
+        # Of the size that is to come, since for another one `compile` would make kernels that nobody needs.
+        shape = self._run(np.zeros((batch, *self.shape), np.uint8)).shape
         if len(shape) != 2:
             raise EmbedkitError(f"{self.card.name} gives an output of shape {shape}, not one vector per image")
         return int(shape[1])
@@ -145,12 +170,13 @@ def load_encoder(
 
     check_device(device)
     build = _builder(card, weights)
+    batch = 1 if occasion is None else len(occasion.sample)
     if engine == engines.AUTO and occasion is not None:
         known = configuration(card, "", precision)
         name, running = Contest(card.name, known, build, card.preprocessing, precision, device).fastest(occasion)
-        return Encoder(card, running, name)
+        return Encoder(card, running, name, batch)
     name = engines.DEFAULT if engine == engines.AUTO else engine
-    return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name)
+    return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name, batch)
 
 
 def check_int8(card: EncoderCard, weights: Weights, engine: str, device: str) -> None:

@@ -88,18 +88,23 @@ class Preprocessing:
         """
         # Of a radiograph's three equal channels one is enough: the others would be resized to the same numbers.
         image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0]) if _grey(pixels) else pixels)
-        width, height = image.size
-        if self.resize_mode == "squash":
-            target = (self.width or self.resize, self.resize)
-        elif width <= height:
-            target = (self.resize, int(self.resize * height / width))
-        else:
-            target = (int(self.resize * width / height), self.resize)
-        image = image.resize(target, FILTERS[self.interpolation])
+        image = image.resize(self.resized(*image.size), FILTERS[self.interpolation])
+        left, top = self.corner(*image.size)
         height, width, _ = self.shape
-        left, top = _offset(target[0], width), _offset(target[1], height)
         cut = np.array(image.crop((left, top, left + width, top + height)))
         return cut if cut.ndim == 3 else np.repeat(cut[:, :, None], 3, axis=2)
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height that an image of this width and height is resized to."""
+        if self.resize_mode == "squash":
+            return self.width or self.resize, self.resize
+        if width <= height:
+            return self.resize, int(self.resize * height / width)
+        return int(self.resize * width / height), self.resize
+
+    def corner(self, width: int, height: int) -> tuple[int, int]:
+        """Return left and top of what is cut out of a resized image; below zero, black is added there."""
+        return _offset(width, self.shape[1]), _offset(height, self.shape[0])
 
     def describe(self) -> dict[str, Any]:
         """Return every field that is set, with lists for tuples, so that it can be written as JSON."""

@@ -3,6 +3,8 @@
 from embedkit.extraction.calibrated import Calibration, networks_of
 from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.derived import derive, extract, extract_all
+from embedkit.extraction.devices import SeveralDevices
+from embedkit.extraction.elsewhere import Cluster
 from embedkit.extraction.job import AnyJob, Derived, Job, every_way, prepare
 from embedkit.extraction.ledger import Embedded, embedding_cost
 from embedkit.extraction.named import extract_all_named, extract_named
@@ -12,6 +14,7 @@ from embedkit.extraction.report import Interrupted, Report
 __all__ = [
     "AnyJob",
     "Calibration",
+    "Cluster",
     "Derived",
     "Embedded",
     "Interrupted",
@@ -19,6 +22,7 @@ __all__ = [
     "Progress",
     "RayCluster",
     "Report",
+    "SeveralDevices",
     "Silent",
     "derive",
     "embedding_cost",

@@ -13,11 +13,10 @@ from typing import Any
 from embedkit.cache import Store
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.job import Job
-from embedkit.extraction.worker import Done, Share, Worker, stretch_rows
+from embedkit.extraction.worker import Done, Share, Worker, pieces
 
-# A share costs the start of its decoding processes; one whose worker is killed is done again whole.
+# Between two shares an encoder waits for the first images of the next; one whose worker is killed is done again whole.
 _LARGEST_SHARE = 16_384
-_SHARES_PER_WORKER = 8
 _SECONDS_TO_ANSWER = 10
 # Shares and their outcome are small: without this Ray takes a third of the memory for its store of objects.
 _OBJECT_STORE = 256 << 20
@@ -73,7 +72,7 @@ class RayCluster:
         """
         with self._connected() as ray:
             room = _room(ray.nodes(), self.workers, self.gpus_per_worker)
-            pieces = list(_pieces(shares, room.workers, batch))
+            cut = list(pieces(shares, room.workers, batch, _LARGEST_SHARE))
             worker = {
                 "jobs": list(jobs),
                 "stores": [replace(store, cache=store.cache.absolute()) for store in stores],
@@ -82,7 +81,7 @@ class RayCluster:
                 "batch": batch,
             }
             blocks = ray.data.from_items(
-                [{"share": pickle.dumps(piece)} for piece in pieces], override_num_blocks=len(pieces)
+                [{"share": pickle.dumps(piece)} for piece in cut], override_num_blocks=len(cut)
             )
             # What a worker yields comes in at once, not when it has grown to megabytes.
             blocks.context.target_max_block_size = 1
@@ -90,7 +89,7 @@ class RayCluster:
                 Worker,
                 fn_constructor_kwargs=worker,
                 batch_size=None,
-                compute=ray.data.ActorPoolStrategy(size=min(room.workers, len(pieces))),
+                compute=ray.data.ActorPoolStrategy(size=min(room.workers, len(cut))),
                 num_cpus=room.cpus,
                 num_gpus=self.gpus_per_worker or None,
             )
@@ -163,14 +162,6 @@ def _room(nodes: Sequence[dict[str, Any]], asked: int | None, gpus: float) -> _R
         if sum(min(cores // cpus, most) for cores, most in held) >= workers:
             return _Room(workers, cpus)
     return _Room(workers, 1)
-
-
-def _pieces(shares: Sequence[Share], workers: int, batch: int | None) -> Iterator[Share]:
-    rows = sum(len(share.rows) for share in shares)
-    stretch = stretch_rows(batch)
-    size = min(max(rows // (workers * _SHARES_PER_WORKER), 1), _LARGEST_SHARE)
-    for share in shares:
-        yield from share.cut(-(-size // stretch) * stretch)
 
 
 def _knock(address: str | None) -> None:

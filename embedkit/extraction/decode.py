@@ -1,21 +1,19 @@
 """Images from disk to pixels of the encoder's size, in worker processes that never import torch."""
 
 import os
-import signal
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
 
 from embedkit import images
-from embedkit.encoders import Preprocessing
+from embedkit.encoders import Picture, Preprocessing
 from embedkit.errors import EmbedkitError
+from embedkit.extraction.processes import end_with, interrupts_held
 
 # A pool takes about half a second to start, which a few images are not worth.
 _WORTH_A_POOL = 64
@@ -36,16 +34,21 @@ class Prepares(Protocol):
     def least(self) -> int | None:
         """Pixels that the shorter side of a JPEG must keep, None for the full size."""
 
+    @property
+    def on_device(self) -> bool:
+        """Whether a plain JPEG stays as it is, to be decoded where the encoder is computed."""
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return what is made of one image."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A preprocessing, and how large a JPEG must be decoded for it."""
+    """A preprocessing, and how a JPEG is decoded for it: how large at least, or only later."""
 
     preprocessing: Preprocessing
     least: int | None = None
+    on_device: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,11 +73,12 @@ class Failure:
 class Decoded:
     """A stretch of rows: those that could be read, with pixels and digests; and the rest.
 
-    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing.
+    ``pixels`` has an array (n, *shape) uint8 for each way of preprocessing; for one with JPEGs that are decoded on the
+    device, a list of these and of the arrays of other images.
     """
 
     rows: list[int]
-    pixels: list[np.ndarray]
+    pixels: list[Any]
     digests: list[str]
     failures: list[Failure]
 
@@ -82,52 +86,77 @@ class Decoded:
 def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Prepares]) -> Decoded:
     """Read the images at ``addresses`` and preprocess each in every way."""
     done: list[int] = []
-    pixels: list[list[np.ndarray]] = []
+    pixels: list[list[Picture]] = []
     digests, failures = [], []
-    sizes = list(dict.fromkeys(way.least for way in ways))
+    kinds = list(dict.fromkeys((way.least, way.on_device) for way in ways))
     for row, address in zip(rows, addresses, strict=True):
         try:
-            loaded = {least: images.load(address, least) for least in sizes}
-            pixels.append([way.apply(loaded[way.least][0]) for way in ways])
+            loaded = {kind: _loaded(address, *kind) for kind in kinds}
+            pixels.append([_prepared(loaded[way.least, way.on_device][0], way) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
             failures.append(Failure(row, "memory", f"{address}: not enough memory to decode it"))
         else:
             done.append(row)
-            digests.append(loaded[sizes[0]][1])
-    stacked = [np.stack(each) for each in zip(*pixels, strict=True)] or _nothing(ways)
+            digests.append(loaded[kinds[0]][1])
+    columns = zip(ways, zip(*pixels, strict=True), strict=True) if pixels else ()
+    stacked = [list(each) if way.on_device else np.stack(each) for way, each in columns] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
 
 
-def _nothing(ways: Sequence[Prepares]) -> list[np.ndarray]:
-    return [np.empty((0, *way.shape), np.uint8) for way in ways]
+def _loaded(address: str, least: int | None, on_device: bool) -> "tuple[np.ndarray | images.Jpeg, str]":
+    return images.load_undecoded(address) if on_device else images.load(address, least)
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    # Ctrl-C goes to the whole process group; the parent alone answers it. Processes started here inherit the block.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _prepared(image: "np.ndarray | images.Jpeg", way: Prepares) -> Picture:
+    return image if isinstance(image, images.Jpeg) else way.apply(image)
 
 
-def _end_with(parent: int) -> None:
-    # A parent that is killed can't end its workers; it may be gone before this one is up.
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
+def _nothing(ways: Sequence[Prepares]) -> list[Any]:
+    return [[] if way.on_device else np.empty((0, *way.shape), np.uint8) for way in ways]
 
-    Thread(target=watch, daemon=True).start()
+
+class Decoders:
+    """Decoding processes that are started when they are first needed, and stay for the next call of `decoded`.
+
+    Attributes:
+        workers: how many; 0 decodes in the process that asks.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: Any = None
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """Lend the pool; where it isn't brought back in order, nothing of it stays."""
+        if self._pool is None:
+            self._pool = _started(self.workers)
+        try:
+            yield self._pool
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End the processes, whatever they are at."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
 
 
 def decoded(
-    rows: Sequence[int] | np.ndarray, addresses: Sequence[str], ways: Sequence[Prepares], *, workers: int, batch: int
+    rows: Sequence[int] | np.ndarray,
+    addresses: Sequence[str],
+    ways: Sequence[Prepares],
+    *,
+    workers: int | Decoders,
+    batch: int,
 ) -> Generator[Decoded, None, None]:
     """Yield all rows in order, each preprocessed in every way, ahead of their use by ``workers`` processes (0: none).
+
+    Processes are started for this call, unless they are given.
 
     At most two stretches of ``batch`` rows per worker are in flight, so memory does not grow with the set. Where a
     process dies, what was in flight is decoded again, one image at a time in a process of its own: an image that
@@ -142,30 +171,36 @@ def decoded(
         return np.asarray(rows[part]).tolist(), list(addresses[part])
 
     starts = deque(range(0, len(rows), batch))
-    if workers == 0 or len(rows) < _WORTH_A_POOL:
+    decoders = workers if isinstance(workers, Decoders) else Decoders(workers)
+    if decoders.workers == 0 or len(rows) < _WORTH_A_POOL:
         for start in starts:
             yield decode_rows(*task(start), ways)
         return
-    while starts:
-        dropped = yield from _by_processes(starts, task, ways, workers)
-        yield from _one_by_one(dropped, ways)
+    try:
+        while starts:
+            dropped = yield from _by_processes(starts, task, ways, decoders)
+            yield from _one_by_one(dropped, ways)
+    finally:
+        if decoders is not workers:
+            decoders.end()
 
 
 def _by_processes(
-    starts: deque[int], task_at: Callable[[int], Task], ways: Sequence[Prepares], workers: int
+    starts: deque[int], task_at: Callable[[int], Task], ways: Sequence[Prepares], decoders: Decoders
 ) -> Generator[Decoded, None, list[Task]]:
     """Take the starts of tasks from the left and yield them decoded; return the tasks in flight when a process died."""
-    with _pool(workers) as pool:
+    with decoders.lent() as pool:
         flying: deque[tuple[Task, Future[Decoded]]] = deque()
         while starts or flying:
             try:
-                while starts and len(flying) <= 2 * workers:
+                while starts and len(flying) <= 2 * decoders.workers:
                     task = task_at(starts[0])
-                    with _interrupts_held():
+                    with interrupts_held():
                         flying.append((task, pool.submit(decode_rows, *task, ways)))
                     starts.popleft()
                 stretch = flying[0][1].result()
             except _DIED:
+                decoders.end()
                 return [task for task, _ in flying]
             flying.popleft()
             yield stretch
@@ -174,25 +209,30 @@ def _by_processes(
 
 def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[Decoded, None, None]:
     waiting = deque((row, address) for task in tasks for row, address in zip(*task, strict=True))
-    while waiting:
-        with _pool(1) as pool:
-            _check_that_it_lives(pool, ways)
-            while waiting:
-                row, address = waiting.popleft()
-                try:
-                    with _interrupts_held():
-                        future = pool.submit(decode_rows, [row], [address], ways)
-                    stretch = future.result()
-                except _DIED:
-                    message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
-                    yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
-                    break
-                yield stretch
+    one = Decoders(1)
+    try:
+        while waiting:
+            with one.lent() as pool:
+                _check_that_it_lives(pool, ways)
+                while waiting:
+                    row, address = waiting.popleft()
+                    try:
+                        with interrupts_held():
+                            future = pool.submit(decode_rows, [row], [address], ways)
+                        stretch = future.result()
+                    except _DIED:
+                        one.end()
+                        message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
+                        yield Decoded([], _nothing(ways), [], [Failure(row, "killed", message)])
+                        break
+                    yield stretch
+    finally:
+        one.end()
 
 
 def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
     try:
-        with _interrupts_held():
+        with interrupts_held():
             idle = pool.submit(decode_rows, [], [], ways)
         idle.result()
     except _DIED as error:
@@ -202,12 +242,7 @@ def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
         ) from error
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[Any]:
+def _started(workers: int) -> Any:
     from loky import ProcessPoolExecutor
 
-    pool = ProcessPoolExecutor(workers, initializer=_end_with, initargs=(os.getpid(),))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, kill_workers=True)
+    return ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))

@@ -1,21 +1,47 @@
 """A run whose images are decoded and encoded elsewhere: shares out, what comes of them into the cache files here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
+from embedkit.cache import Store
 from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.cluster import RayCluster
+from embedkit.extraction.job import Job
 from embedkit.extraction.progress import Progress
 from embedkit.extraction.target import Target
-from embedkit.extraction.worker import Share
+from embedkit.extraction.worker import Done, Share
+
+
+class Cluster(Protocol):
+    """Workers elsewhere: a `RayCluster`, or the processes of `SeveralDevices`."""
+
+    def embed(
+        self,
+        shares: Sequence[Share],
+        jobs: Sequence[Job],
+        stores: Sequence[Store],
+        *,
+        decoders: int | None,
+        batch: int | None,
+    ) -> Generator[Done, None, None]:
+        """Embed the shares and yield what became of them, stretch by stretch, each once, as it comes in.
+
+        Args:
+            shares: rows that the same encoders need. jobs, stores: the encoders, and where their vectors go.
+            decoders: decoding processes, as it is asked for. batch: images per forward pass, by default that of the
+                device.
+
+        Raises:
+            EmbedkitError: the workers can't be had, or can't go on.
+        """
 
 
 def embed_elsewhere(
-    cluster: RayCluster,
+    cluster: Cluster,
     phases: Mapping[tuple[int, ...], np.ndarray],
     addresses: Sequence[str],
     targets: Sequence[Target],
@@ -29,10 +55,10 @@ def embed_elsewhere(
     Args:
         phases: who among the targets needs the same rows -> these rows. addresses: of all rows.
         targets: all that need any.
-        decoders, batch: as in `RayCluster.embed`.
+        decoders, batch: as in `Cluster.embed`.
 
     Raises:
-        EmbedkitError: as `RayCluster.embed`; a worker met an error, or writes where it can't be seen from here.
+        EmbedkitError: as `Cluster.embed`; a worker met an error, or writes where it can't be seen from here.
     """
     shares = [
         Share(tuple(rows.tolist()), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()

@@ -5,14 +5,19 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.cache import Store
 from embedkit.cache.shards import Rows
-from embedkit.encoders import Encoder, Occasion, OutOfMemory, best_batch
+from embedkit.encoders import Encoder, Occasion, OnDevice, OutOfMemory, Picture, best_batch, kind_of
 from embedkit.extraction.job import Job
+from embedkit.images import ImageError, Jpeg
+
+if TYPE_CHECKING:
+    import torch
 
 SHARD_ROWS = 256
 _BATCH = {"cpu": 32, "cuda": 256}
@@ -20,12 +25,16 @@ _BATCH = {"cpu": 32, "cuda": 256}
 
 def batch_for(job: Job, asked: int | None) -> int:
     """Return how many images a forward pass of this job takes: as asked, else what suits its device."""
-    return asked or _BATCH.get(job.device(), _BATCH["cpu"])
+    return asked or _BATCH.get(kind_of(job.device()), _BATCH["cpu"])
 
 
-Image = tuple[str, NDArray[np.uint8]]
-Encoded = tuple[NDArray[np.float32], float]
-"""Vectors, and the seconds that they took."""
+Image = tuple[str, Picture]
+Encoded = tuple[NDArray[np.float32], dict[int, ImageError], float]
+"""Vectors, the errors of images that could not be decoded after all, by their place, and the seconds that it took."""
+Lost = tuple[str, str]
+"""Why an image has no vector: the reason, and in words what is wrong with it."""
+
+_NOT_FINITE = ("not finite", "its embedding has NaN or infinite values; try --precision fp32")
 
 
 @dataclass
@@ -36,7 +45,7 @@ class Embedder:
         job: makes the encoder when the first batch is full. store: takes the shards. batch: images in a batch.
         images: how many are to come in all, at most. grows: whether larger batches are tried where they may be faster.
         note: told when the batch had to be halved, and of the engine.
-        shards: what was committed. not_finite: digests of images whose vector has NaN or infinite values.
+        shards: what was committed. lost: digests of images that have no vector, and why.
         seconds: spent in the encoder, summed over its threads.
     """
 
@@ -51,12 +60,13 @@ class Embedder:
     flying: deque[tuple[list[Image], Future[Encoded]]] = field(default_factory=deque)
     done: list[tuple[str, np.ndarray]] = field(default_factory=list)
     shards: list[Rows] = field(default_factory=list)
-    not_finite: set[str] = field(default_factory=set)
+    lost: dict[str, Lost] = field(default_factory=dict)
     seconds: float = 0.0
     _threads: ThreadPoolExecutor | None = None
+    _on_device: OnDevice | None = None
 
-    def add(self, digest: str, pixels: NDArray[np.uint8]) -> None:
-        """Take an image of shape (size, size, 3) uint8; encode when a batch is full."""
+    def add(self, digest: str, pixels: Picture) -> None:
+        """Take an image of shape (size, size, 3) uint8, or a JPEG for the device; encode when a batch is full."""
         self.waiting.append((digest, pixels))
         if self._threads is None and len(self.waiting) >= self.batch:
             self._begin()
@@ -66,10 +76,13 @@ class Embedder:
     def _begin(self) -> None:
         """Make the encoder, and find its size of batch."""
         begun = time.perf_counter()
-        occasion = Occasion(self._filled(self.waiting[: self.batch]), self.images, self.note)
-        self.encoder = self.job.load(occasion)
         device = self.job.device()
-        if self.grows and device != "cpu":
+        if self.job.way.on_device:
+            self._on_device = OnDevice(self.job.preprocessing, device)
+        sample, _ = self._filled(self.waiting[: self.batch])
+        occasion = Occasion(sample if isinstance(sample, np.ndarray) else sample.cpu().numpy(), self.images, self.note)
+        self.encoder = self.job.load(occasion, device)
+        if self.grows and kind_of(device) != "cpu":
             self.batch = best_batch(self.encoder, self.job.configuration["encoder"], device, occasion)
         self._threads = self.encoder.threads()
         self.seconds += time.perf_counter() - begun
@@ -81,29 +94,33 @@ class Embedder:
         assert self._threads is not None
         images = self.waiting[: self.batch]
         del self.waiting[: self.batch]
-        self.flying.append((images, self._threads.submit(self._encode, self._filled(images))))
+        self.flying.append((images, self._threads.submit(self._encode, images)))
         assert self.encoder is not None
         while len(self.flying) > self.encoder.streams + 1:
             self._land()
 
-    def _filled(self, images: list[Image]) -> NDArray[np.uint8]:
+    def _filled(self, images: list[Image]) -> "tuple[NDArray[np.uint8] | torch.Tensor, dict[int, ImageError]]":
         # Always the same batch shape: kernels choose their order of summation by it, and a vector must not
         # depend on how many images happened to be left.
-        full = np.zeros((self.batch, *images[0][1].shape), np.uint8)
-        for place, (_, pixels) in zip(full, images, strict=False):
-            place[:] = pixels
-        return full
+        if self._on_device is not None:
+            return self._on_device.pixels([picture for _, picture in images], self.batch)
+        pixels = [picture for _, picture in images if isinstance(picture, np.ndarray)]
+        full = np.zeros((self.batch, *pixels[0].shape), np.uint8)
+        for place, image in zip(full, pixels, strict=False):
+            place[:] = image
+        return full, {}
 
-    def _encode(self, full: NDArray[np.uint8]) -> Encoded:
+    def _encode(self, images: list[Image]) -> Encoded:
         assert self.encoder is not None
         begun = time.perf_counter()
-        return self.encoder.encode(full), time.perf_counter() - begun
+        full, errors = self._filled(images)
+        return self.encoder.encode(full), errors, time.perf_counter() - begun
 
     def _land(self) -> None:
         """Take the vectors of the oldest batch in flight."""
         images, future = self.flying[0]
         try:
-            vectors, seconds = future.result()
+            vectors, errors, seconds = future.result()
         except OutOfMemory as error:
             self._halve(error)
             return
@@ -111,11 +128,13 @@ class Embedder:
         self.seconds += seconds
         with np.errstate(over="ignore"):
             X = vectors[: len(images)].astype(self.job.dtype)
-        for (digest, _), vector in zip(images, X, strict=True):
-            if np.isfinite(vector).all():
+        for place, ((digest, picture), vector) in enumerate(zip(images, X, strict=True)):
+            if place in errors:
+                self.lost[digest] = _why(errors[place], picture)
+            elif np.isfinite(vector).all():
                 self.done.append((digest, vector))
             else:
-                self.not_finite.add(digest)
+                self.lost[digest] = _NOT_FINITE
         if len(self.done) >= SHARD_ROWS:
             self.commit()
 
@@ -154,3 +173,9 @@ class Embedder:
         while self.flying and not (self.flying[0][1].cancelled() or self.flying[0][1].exception()):
             self._land()
         self.commit()
+
+
+def _why(error: ImageError, picture: Picture) -> Lost:
+    # Another file may have the same bytes: whoever tells the reason names the file.
+    name = picture.name if isinstance(picture, Jpeg) else ""
+    return error.reason, str(error).removeprefix(f"{name}: ")

@@ -36,9 +36,10 @@ class Job:
         preprocessing: what is done to the pixels of an image before they are batched.
         dtype: in which its vectors are stored.
         device: where it runs, decided only then: asking for a GPU imports torch.
-        load: builds the encoder for an occasion; called only when there is something to embed.
+        load: builds the encoder for an occasion on a device; called only when there is something to embed.
         multiply_adds: counts those of one image; None where the encoder can't be seen into.
         appraisal: what measures its gain and its cost where it is in int8.
+        devices: where it runs beside itself, by a process each; none where it runs on one device.
     """
 
     encoder: str
@@ -46,16 +47,22 @@ class Job:
     preprocessing: encoders.Preprocessing
     dtype: np.dtype[Any]
     device: Callable[[], str]
-    load: Callable[[encoders.Occasion], encoders.Encoder]
+    load: Callable[[encoders.Occasion, str], encoders.Encoder]
     multiply_adds: Callable[[encoders.Encoder], int | None] = _uncounted
     appraisal: Appraisal | None = None
+    devices: tuple[str, ...] = ()
+
+    def on(self, device: str) -> "Job":
+        """Return the same job for one device."""
+        return replace(self, device=lambda: device, devices=())
 
     @property
     def way(self) -> Way:
         """How images are decoded and prepared."""
-        scaled = self.configuration.get("decoder") == images.DECODERS["scaled"]
+        policy = self.configuration.get("decoder")
         sides = (self.preprocessing.resize, self.preprocessing.width or 0)
-        return Way(self.preprocessing, images.OVERSAMPLING * max(sides) if scaled else None)
+        least = images.OVERSAMPLING * max(sides) if policy == images.DECODERS["scaled"] else None
+        return Way(self.preprocessing, least, policy == images.DECODERS["device"])
 
     @property
     def key(self) -> str:
@@ -127,11 +134,11 @@ def prepare(
         model: a catalog name, ``timm:NAME``, ``open_clip:MODEL/PRETRAINED``, ``onnx:PATH`` or ``aligned:FILE``.
         weights: the file to take. weights_folder: where to look first, else ``EMBEDKIT_WEIGHTS``.
         precision: ``bf16`` or ``fp32``; by default bf16 where the machine has it. ``int8`` needs a calibration.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; several as in ``cuda:0,cuda:1``, as `embedkit.encoders.devices_of` returns them.
         engine: what computes it, ``auto`` or one of `embedkit.encoders.engines.MODULES`; by default
             ``EMBEDKIT_ENGINE``, then auto.
-        decoder: ``full`` or ``scaled`` (large JPEGs at a fraction of their size); by default ``EMBEDKIT_DECODER``,
-            then full.
+        decoder: ``full``, ``scaled`` (large JPEGs at a fraction of their size) or ``device`` (JPEGs where the encoder
+            is computed); by default ``EMBEDKIT_DECODER``, then full.
         fetch: whether a hub may be asked.
         calibration: says where the network in int8 is, which is made here where there is none yet; that takes a minute
             and imports torch.
@@ -152,17 +159,21 @@ def prepare(
         return _derived(card, precision, decoder, places)
     found = encoders.find_weights(card, weights, weights_folder, fetch)
     chosen = precision or encoders.default_precision(card)
+    devices = tuple(device.split(",")) if device else ()
+    first = devices[0] if devices else "cpu"
     # Asked for by name, it is checked also where nothing is left to do. Whether there is a GPU isn't known before torch
     # is imported, and what compile lacks depends on it.
     if chosen == INT8:
-        encoders.check_int8(card, found, driven, device or "cpu")
+        encoders.check_int8(card, found, driven, first)
+        if policy == "device":
+            raise EmbedkitError("int8 is computed on the processor, where --decoder device gains nothing: leave it out")
     elif engine and engine not in (engines.AUTO, *([] if device else ["compile"])):
-        encoders.check_engine_for(card, found, engine, chosen, device or "cpu")
+        encoders.check_engine_for(card, found, engine, chosen, first)
     # A worker of a cluster may run in another folder.
     found = replace(found, path=found.path.absolute())
 
     def where() -> str:
-        return "cpu" if chosen == INT8 else device or encoders.default_device()
+        return "cpu" if chosen == INT8 else first if devices else encoders.default_device()
 
     def multiply_adds(encoder: encoders.Encoder) -> int | None:
         if found.path.suffix == ".onnx":
@@ -183,8 +194,9 @@ def prepare(
         preprocessing=card.preprocessing,
         dtype=np.dtype(np.float32 if chosen == "fp32" else np.float16),
         device=where,
-        load=lambda occasion: encoders.load_encoder(card, found, chosen, where(), driven, occasion),
+        load=lambda occasion, where: encoders.load_encoder(card, found, chosen, where, driven, occasion),
         multiply_adds=multiply_adds,
+        devices=devices if len(devices) > 1 else (),
     )
     return job if calibration is None else _quantised(job, card, found, calibration)
 
@@ -209,14 +221,14 @@ def _quantised(job: Job, card: encoders.EncoderCard, weights: encoders.Weights, 
     quantised = replace(
         job,
         configuration={**job.configuration, "encoder": encoder},
-        load=lambda _: encoders.load_quantised(card, network),
+        load=lambda *_: encoders.load_quantised(card, network),
     )
     appraisal = Appraisal(
         encoder=job.encoder,
         key=quantised.key,
         network=network,
         way=job.way,
-        load=quantised.load,
+        load=lambda _: encoders.load_quantised(card, network),
         exact=lambda occasion: load("fp32", "cpu", "openvino", occasion),
         best=Rivals(best, rivals),
         drift=calibration.drift,

@@ -19,6 +19,7 @@ class _Letters:
 
     shape: tuple[int, ...] = (1,)
     least: int | None = None
+    on_device: bool = False
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         return np.array([min(letters_in_a_row(image), 255)], np.uint8)

@@ -14,10 +14,10 @@ from embedkit.cache import Cached, CacheError, Store
 from embedkit.cost import Cost, measured
 from embedkit.datasets import Addresses, ImageSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.cluster import RayCluster
 from embedkit.extraction.decode import decoded
+from embedkit.extraction.devices import several_devices
 from embedkit.extraction.digests import RAW, UNKNOWN, packed
-from embedkit.extraction.elsewhere import embed_elsewhere, together
+from embedkit.extraction.elsewhere import Cluster, embed_elsewhere, together
 from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job, measured_of
 from embedkit.extraction.plan import canonical_table, check_columns, hash_rest, phases, remembered_digests, stamps_of
@@ -43,7 +43,7 @@ def extract_all(
     repair: bool = False,
     part: tuple[int, int] | None = None,
     merge_only: bool = False,
-    cluster: RayCluster | None = None,
+    cluster: Cluster | None = None,
 ) -> list[Report]:
     """Bring the cache files of a data set and several encoders up to date; only what has no vector is embedded.
 
@@ -56,7 +56,8 @@ def extract_all(
         repair: whether a damaged cache file is made anew; its vectors whose checksums hold are kept.
         part: (3, 8) embeds the third of eight parts of the set into shards, which a later run merges.
         merge_only: whether an image that can be read and has no vector is an error instead of being embedded.
-        cluster: whose workers decode and embed, instead of this process; ``workers`` is then of each of them.
+        cluster: whose workers decode and embed, instead of this process; by default the processes of the devices where
+            the jobs name several. ``workers`` is of each worker of a `RayCluster`, and of all devices together.
 
     Returns:
         A report for each job, in their order.
@@ -117,7 +118,8 @@ def extract_all(
                 target.job.appraisal.measure(whole, cache, workers, progress)
         begun += time.perf_counter() - measuring
         with measured() as meter:
-            elsewhere = _Pass(addresses, workers, batch, progress, merge_only, cluster).embed(targets)
+            there = None if merge_only else cluster or several_devices(jobs)
+            elsewhere = _Pass(addresses, workers, batch, progress, merge_only, there).embed(targets)
         seconds = sum(target.seconds for target in targets)
         for target in targets:
             if part is None:
@@ -150,7 +152,7 @@ class _Pass:
     batch: int | None
     progress: Progress
     merge_only: bool
-    cluster: RayCluster | None
+    cluster: Cluster | None
 
     def embed(self, targets: Sequence[Target]) -> list[Cost]:
         """Embed what has no vector; images that the same encoders need are decoded once for all of them.

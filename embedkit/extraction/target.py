@@ -149,22 +149,24 @@ class Target:
         self._new(done.rows, done.digests)
         self.failures.update({f.row: (f.reason, f.message) for f in done.failures})
         self.embedder.shards += made.shards
-        self.embedder.not_finite |= made.not_finite
+        self.embedder.lost |= made.lost
         self.embedder.seconds += made.seconds
-        self._multiply_adds = made.multiply_adds
-        self._engines.add(made.engine)
+        # A worker that has had nothing to embed yet has counted nothing.
+        if made.engine:
+            self._multiply_adds = made.multiply_adds
+            self._engines.add(made.engine)
 
     def finish(self) -> None:
         """Embed what waits for a full batch, and learn what was embedded."""
         assert self.embedder is not None
         self.embedder.finish()
         self.sources += self.embedder.shards
-        for row in np.flatnonzero(among(self.digests, gathered([packed(self.embedder.not_finite)]))).tolist():
+        lost = self.embedder.lost
+        for row in np.flatnonzero(among(self.digests, gathered([packed(lost)]))).tolist():
             self._done[row] = False
-            self.failures[row] = (
-                "not finite",
-                f"{self.addresses[row]}: its embedding has NaN or infinite values; try --precision fp32",
-            )
+            [digest] = unpacked(self.digests[[row]])
+            reason, wrong = lost[digest]
+            self.failures[row] = reason, f"{self.addresses[row]}: {wrong}"
 
     def keep(self) -> int:
         """Stop, with what is encoded written as a shard; return how many vectors this run has written."""
@@ -175,13 +177,13 @@ class Target:
     @property
     def embedded(self) -> int:
         """How many vectors were computed."""
-        return self._queued - len(self.embedder.not_finite) if self.embedder else 0
+        return self._queued - len(self.embedder.lost) if self.embedder else 0
 
     @property
     def engine(self) -> str:
         """What has computed vectors in this run, here or elsewhere, empty if nothing did."""
         encoder = self.embedder.encoder if self.embedder else None
-        return encoder.engine if encoder else ", ".join(sorted(self._engines - {""}))
+        return encoder.engine if encoder else ", ".join(sorted(self._engines))
 
     @property
     def seconds(self) -> float:

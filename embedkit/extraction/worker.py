@@ -14,12 +14,13 @@ from embedkit.cache.shards import Rows
 from embedkit.cache.whole import TEMPORARY
 from embedkit.cost import Cost, measured
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.decode import Decoded, Failure, decoded
-from embedkit.extraction.embed import SHARD_ROWS, Embedder, batch_for
+from embedkit.extraction.decode import Decoded, Decoders, Failure, decoded
+from embedkit.extraction.embed import SHARD_ROWS, Embedder, Lost, batch_for
 from embedkit.extraction.heap import kept_heap
 from embedkit.extraction.job import Job
 
 _DECODED_TOGETHER = 32
+_SHARES_PER_WORKER = 8
 _TRIES = 4
 
 
@@ -38,20 +39,29 @@ class Share:
             yield Share(self.rows[start:end], self.addresses[start:end], self.which)
 
 
+def pieces(shares: Sequence[Share], workers: int, batch: int | None, most: int) -> Iterator[Share]:
+    """Yield shares in pieces for so many workers, each of whole stretches and of about ``most`` rows at most."""
+    rows = sum(len(share.rows) for share in shares)
+    stretch = stretch_rows(batch)
+    size = min(max(rows // (workers * _SHARES_PER_WORKER), 1), most)
+    for share in shares:
+        yield from share.cut(-(-size // stretch) * stretch)
+
+
 @dataclass
 class Made:
-    """What one encoder made of a stretch.
+    """What one encoder has committed since it was last asked.
 
     Attributes:
         which: its position among the worker's encoders.
-        shards: its vectors. not_finite: digests of images whose vector has NaN or infinite values.
+        shards: vectors. lost: digests of images that have no vector, and why.
         engine: what computed them. seconds: spent in the encoder.
         multiply_adds: of one image, None where the encoder can't be seen into.
     """
 
     which: int
     shards: list[Rows]
-    not_finite: set[str]
+    lost: dict[str, Lost]
     engine: str
     seconds: float
     multiply_adds: int | None
@@ -59,9 +69,10 @@ class Made:
 
 @dataclass
 class Done:
-    """What became of a stretch of rows: those that could be read, with their digests, the others, and the vectors.
+    """What became of a stretch of rows: those that could be read, with their digests, the others; and new vectors.
 
-    ``cost`` comes once for a whole share. ``error`` is what stopped the worker, in words for the user.
+    Vectors may come with a later stretch, for encoders don't wait between them; the last ones of a share come with its
+    ``cost``. ``error`` is what stopped the worker, in words for the user.
     """
 
     rows: list[int] = field(default_factory=list)
@@ -74,15 +85,15 @@ class Done:
 
 
 def stretch_rows(batch: int | None) -> int:
-    """Return how many rows make a stretch that is encoded and committed by itself: a shard, in whole batches."""
+    """Return how many rows make a stretch that is told of at once: a shard, in whole batches."""
     return SHARD_ROWS if batch is None else batch * -(-SHARD_ROWS // batch)
 
 
 class Worker:
     """Holds one encoder per job and embeds shares of a set.
 
-    What comes of a stretch depends on its rows alone, and the names of its shards on their contents. So a share that is
-    done again, because its worker was killed, gives the same files.
+    What comes of a share depends on its rows alone, and the names of its shards on their contents. So a share that is
+    done again, because its worker was killed, gives the same files, and tells of the same stretches.
 
     Args:
         jobs, stores: the encoders, and where the vectors of each go: a folder that all machines share.
@@ -100,7 +111,7 @@ class Worker:
             for job, store in zip(jobs, stores, strict=True)
         ]
         self._counted: dict[int, int | None] = {}
-        self._workers, self._batch = workers, batch
+        self._decoders, self._batch = Decoders(workers), batch
 
     def __call__(self, block: Mapping[str, Any]) -> Iterator[dict[str, list[bytes]]]:
         """Take a block of pickled shares, as Ray hands it over, and yield each `Done` as a block."""
@@ -108,14 +119,21 @@ class Worker:
             for done in self.embed(pickle.loads(share)):
                 yield {"done": [pickle.dumps(done)]}
 
+    def end(self) -> None:
+        """End its decoding processes."""
+        self._decoders.end()
+
     def embed(self, share: Share) -> Iterator[Done]:
         """Decode and encode a share and commit its vectors, a stretch at a time."""
         try:
             self._try(share)
             with measured() as meter, kept_heap():
+                seen: list[set[str]] = [set() for _ in share.which]
                 for stretch in self._stretches(share):
-                    yield self._encoded(stretch, share)
-            yield Done(cost=meter.cost)
+                    yield self._taken(stretch, share, seen)
+                rest = self._rest(share)
+            rest.cost = meter.cost
+            yield rest
         except EmbedkitError as error:
             yield Done(error=f"{error} (a worker on {socket.gethostname()}, process {os.getpid()})")
 
@@ -136,7 +154,8 @@ class Worker:
             raise EmbedkitError(
                 f"{_TRIES} workers died one after the other over the same {len(share.rows)} images, of which "
                 f"{share.addresses[0]} is the first. Most often memory runs out: give a smaller --batch, fewer "
-                "--ray-workers, or --workers 0. What was done is kept: run the same command again to go on"
+                "encoders (--ray-workers, --device), or --workers 0. What was done is kept: run the same command again "
+                "to go on"
             )
 
     def _ways(self, share: Share) -> list[Any]:
@@ -145,7 +164,7 @@ class Worker:
     def _stretches(self, share: Share) -> Iterator[list[Decoded]]:
         waiting: list[Decoded] = []
         size = self._batch or _DECODED_TOGETHER
-        flow = decoded(share.rows, share.addresses, self._ways(share), workers=self._workers, batch=size)
+        flow = decoded(share.rows, share.addresses, self._ways(share), workers=self._decoders, batch=size)
         try:
             for piece in flow:
                 waiting.append(piece)
@@ -157,27 +176,40 @@ class Worker:
         if waiting:
             yield waiting
 
-    def _encoded(self, stretch: Sequence[Decoded], share: Share) -> Done:
+    def _taken(self, stretch: Sequence[Decoded], share: Share, seen: Sequence[set[str]]) -> Done:
+        """Hand a stretch to the encoders, but what they have ``seen`` of the share, and tell what they have made."""
         done, ways = Done(), self._ways(share)
         for piece in stretch:
             done.rows += piece.rows
             done.digests += piece.digests
             done.failures += piece.failures
-        for which in share.which:
+        for which, known in zip(share.which, seen, strict=True):
             embedder = self._embedders[which]
-            before, seen, way = embedder.seconds, set[str](), ways.index(embedder.job.way)
+            way = ways.index(embedder.job.way)
             for piece in stretch:
                 for digest, image in zip(piece.digests, piece.pixels[way], strict=True):
-                    if digest not in seen:
-                        seen.add(digest)
+                    if digest not in known:
+                        known.add(digest)
                         embedder.add(digest, image)
-            embedder.finish()
-            shards, embedder.shards = embedder.shards, []
-            engine = embedder.encoder.engine if embedder.encoder else ""
-            spent, counted = embedder.seconds - before, self._multiply_adds(which)
-            done.made.append(Made(which, shards, embedder.not_finite & seen, engine, spent, counted))
+        return self._told(done, share)
+
+    def _rest(self, share: Share) -> Done:
+        for which in share.which:
+            self._embedders[which].finish()
+        return self._told(Done(), share)
+
+    def _told(self, done: Done, share: Share) -> Done:
+        done.made = [self._made(which) for which in share.which]
         done.notes, self._notes[:] = list(self._notes), []
         return done
+
+    def _made(self, which: int) -> Made:
+        embedder = self._embedders[which]
+        engine = embedder.encoder.engine if embedder.encoder else ""
+        counted = self._multiply_adds(which)
+        made = Made(which, embedder.shards, embedder.lost, engine, embedder.seconds, counted)
+        embedder.shards, embedder.lost, embedder.seconds = [], {}, 0.0
+        return made
 
     def _multiply_adds(self, which: int) -> int | None:
         embedder = self._embedders[which]

@@ -21,7 +21,8 @@ from embedkit.images.errors import (
     UnreadableFile,
     UnsupportedImage,
 )
-from embedkit.images.loading import decode, digest, frame_count, load
+from embedkit.images.jpeg import Jpeg
+from embedkit.images.loading import decode, digest, frame_count, load, load_undecoded
 from embedkit.images.policy import DECODERS, MAX_PIXELS, OVERSAMPLING, POLICY
 from embedkit.images.remote import is_remote
 from embedkit.images.remote import stamps as remote_stamps
@@ -35,6 +36,7 @@ __all__ = [
     "DamagedImage",
     "EmptyFile",
     "ImageError",
+    "Jpeg",
     "MissingFile",
     "NoSuchPart",
     "NotAnImage",
@@ -52,6 +54,7 @@ __all__ = [
     "is_remote",
     "join_channels",
     "load",
+    "load_undecoded",
     "remote_stamps",
     "split_address",
     "split_channels",

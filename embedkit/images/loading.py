@@ -8,6 +8,7 @@ from embedkit.images import channels, columns, dicom, npz, raster
 from embedkit.images.address import Address, split_address, split_channels
 from embedkit.images.errors import EmptyFile, ImageError, MissingFile, NotAnImage, UnsupportedImage
 from embedkit.images.files import Stamp, look, read_bytes, read_stretch, reading
+from embedkit.images.jpeg import Jpeg, is_plain
 from embedkit.images.policy import check_bytes
 from embedkit.images.remote import is_remote
 from embedkit.images.window import Pixels
@@ -38,6 +39,15 @@ def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
         return npz.to_rgb(row, address), npz.row_digest(row)
     data, identity = _read(where, address)
     return decode(data, where.path if where.frame is not None else address, where.frame, least), identity
+
+
+def load_undecoded(address: str) -> tuple[Pixels | Jpeg, str]:
+    """Read and identify one image, as `load`, but leave a JPEG that every decoder reads alike as it is."""
+    where = None if split_channels(address) else _split(address)
+    if where is None or where.frame is not None or (where.array is not None and not columns.is_columnar(where.path)):
+        return load(address)
+    data, identity = _read(where, address)
+    return Jpeg(data, address) if is_plain(data, address) else decode(data, address), identity
 
 
 def digest(address: str) -> str:

@@ -17,8 +17,13 @@ POLICY: dict[str, str | int] = {
 }
 """Everything of decoding that changes pixels. A change of any choice is a change of the cache key."""
 
-DECODERS = {"full": POLICY, "scaled": POLICY | {"jpeg": "pillow, by 1/2, 1/4 or 1/8 to no less than twice the resize"}}
-"""The policies that a user can choose between. ``scaled`` lets libjpeg leave out frequencies that resizing would."""
+DECODERS = {
+    "full": POLICY,
+    "scaled": POLICY | {"jpeg": "pillow, by 1/2, 1/4 or 1/8 to no less than twice the resize"},
+    "device": POLICY | {"jpeg": "torchvision, full size, and resized by torch, where the encoder is computed"},
+}
+"""The policies that a user can choose between. ``scaled`` lets libjpeg leave out frequencies that resizing would;
+``device`` leaves plain JPEGs to the device that computes the encoder."""
 
 OVERSAMPLING = 2
 """How many times larger than the resized image a JPEG is at least, where it is decoded scaled."""

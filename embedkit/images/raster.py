@@ -30,7 +30,7 @@ _BEGINNINGS = {
 }
 
 # What Pillow raises on damaged files, besides its own two: collected by fuzzing.
-_DAMAGE = (OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, OverflowError)
+DAMAGE = (OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, OverflowError)
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,7 +75,7 @@ def decode(data: bytes, name: str, frame: int | None = None, least: int | None =
             raise _unknown(data, name) from error
         except Image.DecompressionBombError as error:
             raise TooManyPixels(f"{name}: {reason_of(error)} Scale it down or cut it into tiles first.") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damage(error, name) from error
 
 
@@ -85,7 +85,7 @@ def frame_count(stream: BinaryIO) -> int | None:
         try:
             with Image.open(stream, formats=_FORMATS) as image:
                 return _frames(image)
-        except (*_DAMAGE, Image.DecompressionBombError):
+        except (*DAMAGE, Image.DecompressionBombError):
             return None
 
 
@@ -96,8 +96,8 @@ def _frames(image: Image.Image) -> int:
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
     try:
-        turn = _UPRIGHT.get(_orientation(image))
-    except _DAMAGE as error:
+        turn = _UPRIGHT.get(orientation(image))
+    except DAMAGE as error:
         raise DamagedImage(
             f"{name}: its EXIF block cannot be read ({reason_of(error)}), so which way is up is unknown. "
             "Save the image again, or remove its metadata (exiftool -all= FILE)."
@@ -105,7 +105,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """Return what EXIF says of which way is up, 1 where it says nothing; raises one of `DAMAGE` where it is broken."""
     tag = ExifTags.Base.Orientation
     if "exif" in image.info:
         # Parsed anew: opening a JPEG parses it too, and hides that it failed.

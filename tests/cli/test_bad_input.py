@@ -178,3 +178,21 @@ def test_a_cluster_that_is_not_there(embedkit: Run, tiny_model: str, images: Pat
     pytest.importorskip("ray")
     cluster = ["--cluster", "ray", "--address", "127.0.0.1:1"]
     _refused(embedkit("extract", "--model", tiny_model, "--data", f"folder:{images}", *cluster), "--address")
+
+
+@pytest.mark.parametrize("devices", [["--device", "cuda:all"], ["--device", "cuda:0", "--device", "cuda:1"]])
+def test_several_gpus_where_there_is_none(embedkit: Run, tiny_model: str, images: Path, devices: list[str]) -> None:
+    if _has_gpu():
+        pytest.skip("there is a GPU")
+    for verb in ("extract", "probe"):
+        _refused(
+            embedkit(verb, "--model", tiny_model, "--data", f"folder:{images}", *devices),
+            "cannot compute on the device 'cuda'",
+            "use cpu",
+        )
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

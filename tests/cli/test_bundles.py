@@ -34,7 +34,10 @@ def test_what_is_not_given_is_the_default_of_the_bundle() -> None:
 def test_each_option_lands_in_its_bundle() -> None:
     got = heard("--text-encoder", "minilm", "--workers", "3", "--json", "--device", "cpu", "--target", "grade")
     assert got["words"] == Words(text_encoder="minilm")
-    assert got["places"] == Places(workers=3, device="cpu")
+    assert got["places"] == Places(workers=3, devices=["cpu"])
+    assert got["places"].device == "cpu"
+    assert heard("--device", "cuda:0", "--device", "cuda:1,cuda:2")["places"].device == "cuda:0,cuda:1,cuda:2"
+    assert heard()["places"].device is None
     assert (got["target"], got["as_json"]) == ("grade", True)
 
 

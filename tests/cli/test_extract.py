@@ -152,7 +152,7 @@ HEAVY = {"torch", "torchvision", "timm", "sklearn", "scipy", "loky", "joblib", "
 
 def test_nothing_to_do_is_said_without_a_heavy_import(data_root: Path, weights_root: Path, place: Path) -> None:
     job = api.job_for("vit-ti16", weights=weights_root, precision="fp32")
-    job = replace(job, load=lambda _: FakeEncoder(), multiply_adds=lambda _: None)
+    job = replace(job, load=lambda *_: FakeEncoder(), multiply_adds=lambda _: None)
     first = extract_named("hei-med", job, place / "cache", root=data_root)
     assert (first.embedded, first.ledger) == (169, [])
     words = ["extract", "--model", "vit-ti16", "--data", "hei-med", "--precision", "fp32"]

@@ -1,5 +1,7 @@
 """The meter against things whose cost is known."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,21 @@ def test_work_is_processor_time_here_and_in_a_child_that_ended() -> None:
         _burn(0.2)
         subprocess.run([sys.executable, "-c", burn], check=True)
     assert meter.cost.processor_seconds >= 0.5
+
+
+def test_work_of_children_that_live_on_is_processor_time_too_and_that_of_their_children() -> None:
+    burn = "import time\nwhile time.process_time() < .3: pass\nprint(flush=True); time.sleep(60)"
+    below = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    begun = []
+    with measured() as meter:
+        for code in (burn, below):
+            begun.append(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True))
+            assert begun[-1].stdout is not None
+            begun[-1].stdout.readline()
+    for one in begun:
+        os.killpg(one.pid, signal.SIGKILL)
+        one.communicate()
+    assert 0.6 <= meter.cost.processor_seconds < 2
 
 
 def test_memory_that_was_freed_before_the_end_is_seen() -> None:

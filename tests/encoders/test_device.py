@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from embedkit import encoders
-from embedkit.encoders import check_device, device
+from embedkit.encoders import check_device, device, devices_of, kind_of
 from embedkit.errors import EmbedkitError
 
 X86 = "processor\t: 0\nflags\t\t: fpu vme {}\nbugs\t\t:\n"
@@ -117,3 +117,38 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
         check_device("cuda:99")
     with pytest.raises(EmbedkitError, match="unknown device 'gpu'"):
         check_device("gpu")
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_one_device_is_itself_and_of_none_there_is_none() -> None:
+    assert devices_of(None) == ()
+    assert devices_of("cpu") == ("cpu",)
+    assert [kind_of(name) for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda"]
+
+
+def test_several_gpus_are_named_one_by_one_or_all_together(two_gpus: None) -> None:
+    assert devices_of("cuda:1,cuda:0") == ("cuda:1", "cuda:0")
+    assert devices_of("cuda:all") == ("cuda:0", "cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("cuda:0,cuda:2", "there is no device 'cuda:2': the GPUs of this machine are cuda:0, cuda:1"),
+        ("cuda:0,cuda:0", "a GPU is named twice in cuda:0,cuda:0"),
+        ("cuda:0,cpu", "'cpu' can't be one of several devices .cuda:0,cpu.: name GPUs by their numbers"),
+        ("cuda,cuda:1", "'cuda' can't be one of several"),
+        ("cuda:0,", "'' can't be one of several"),
+        ("cuda:all,cuda:0", "'cuda:all' can't be one of several"),
+    ],
+)
+def test_several_devices_that_mean_nothing_are_refused(two_gpus: None, given: str, said: str) -> None:
+    with pytest.raises(EmbedkitError, match=said):
+        devices_of(given)

@@ -194,6 +194,8 @@ def test_precisions_and_devices_that_are_not_there(weights_root, precision, devi
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
         EmbedkitError("onnxruntime cannot run x.onnx: BFCArena Failed to allocate memory for requested buffer"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
@@ -204,3 +206,34 @@ def test_too_large_a_batch_is_told_from_other_errors(error):
     encoder = encoders.Encoder(encoders.resolve("resnet50-v1"), Running(run))
     with pytest.raises(type(error) if "shapes" in str(error) else encoders.OutOfMemory, match=r"shapes|batch of 2"):
         encoder.encode(np.zeros((2, *encoder.shape), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"), [("torch", torch.Tensor), ("compile", torch.Tensor), ("openvino", np.ndarray)]
+)
+def test_pixels_on_the_device_stay_there_for_an_engine_of_torch(engine, kind):
+    given = []
+
+    def run(batch):
+        given.append(batch)
+        return np.zeros((len(batch), 2048), np.float32)
+
+    encoder = encoders.Encoder(encoders.resolve("resnet50-v1"), Running(run), engine)
+    pixels = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+    assert encoder.encode(pixels).shape == (2, 2048)
+    assert isinstance(given[0], kind)
+    assert np.array_equal(np.asarray(given[0]), pixels.numpy())
+    with pytest.raises(EmbedkitError, match=r"not torch\.float32 of shape"):
+        encoder.encode(pixels.float())
+
+
+def test_an_output_is_measured_on_the_size_of_batch_that_is_to_come():
+    sizes = []
+
+    def run(batch):
+        sizes.append(len(batch))
+        return np.zeros((len(batch), 7), np.float32)
+
+    card = replace(encoders.resolve("resnet50-v1"), dim=None)
+    assert encoders.Encoder(card, Running(run), "compile", 12).dim == 7
+    assert sizes == [12]

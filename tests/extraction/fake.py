@@ -36,7 +36,7 @@ class FakeEncoder:
     def encode(self, batch: np.ndarray) -> np.ndarray:
         self.batches.append(len(batch))
         time.sleep(self.pause)
-        pixels = batch.astype(np.float32)
+        pixels = np.asarray(batch).astype(np.float32)
         return np.concatenate([pixels.mean((1, 2)), pixels.std((1, 2))], axis=1)
 
 
@@ -61,7 +61,7 @@ def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configurat
         PREPROCESSING,
         np.dtype(dtype),
         lambda: "cpu",
-        lambda _: made,
+        lambda *_: made,
     )
 
 

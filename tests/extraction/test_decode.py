@@ -96,7 +96,7 @@ def _die(_parent: int) -> None:
 def test_processes_that_die_whatever_they_decode_are_a_sentence(
     addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "_end_with", _die)
+    monkeypatch.setattr(decode, "end_with", _die)
     with pytest.raises(EmbedkitError, match=r"killed before they decode.*run the same command again"):
         list(decode.decoded(list(range(100)), addresses, [Way(PREPROCESSING)], workers=1, batch=2))
 

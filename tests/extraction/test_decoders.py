@@ -87,5 +87,5 @@ def test_what_was_decoded_scaled_is_found_by_name(large: Path, weights_root: Pat
 
 
 def test_an_unknown_decoder_is_refused(weights_root: Path) -> None:
-    with pytest.raises(EmbedkitError, match="unknown decoder 'fast': choose full or scaled"):
+    with pytest.raises(EmbedkitError, match="unknown decoder 'fast': choose full or scaled or device"):
         job_for("vit-ti16", weights=weights_root, decoder="fast")

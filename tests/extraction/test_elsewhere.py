@@ -97,7 +97,7 @@ def test_what_was_made_before_an_error_is_kept(folder: Path, tmp_path: Path, err
     with pytest.raises(
         EmbedkitError, match=r"another output \(a worker on|The 256 embeddings made until now are kept"
     ) as told:
-        _elsewhere(folder, tmp_path / "one", Failing(error=error, after=40))
+        _elsewhere(folder, tmp_path / "one", Failing(error=error, after=70))
     assert isinstance(told.value, Interrupted) == isinstance(error, KeyboardInterrupt)
     report = _elsewhere(folder, tmp_path / "one")
     assert report.reused >= 256

@@ -116,8 +116,8 @@ def test_stopping_keeps_what_is_encoded_or_being_encoded(embedder: Callable[[Fak
 def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
     occasions = []
 
-    def load(occasion):
-        occasions.append(occasion)
+    def load(occasion, device):
+        occasions.append((occasion, device))
         return FakeEncoder()
 
     made = replace(job(), load=load)
@@ -126,7 +126,8 @@ def test_the_engine_is_told_what_is_to_come(tmp_path: Path) -> None:
     told.add("0" * 32, IMAGES[0])
     told.finish()
     told.stop()
-    [occasion] = occasions
+    [(occasion, device)] = occasions
+    assert device == "cpu"
     assert (occasion.images, occasion.sample.shape, occasion.note) == (500, (8, 4, 4, 3), print)
     assert (occasion.sample[0] == IMAGES[0]).all()
     assert not occasion.sample[1:].any()

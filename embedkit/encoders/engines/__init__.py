@@ -24,6 +24,9 @@ MODULES = {
     "onnx": "embedkit.encoders.engines.onnx",
 }
 
+OF_TORCH = (DEFAULT, "compile")
+"""Those that take a batch as a tensor too, wherever it is."""
+
 Build = Callable[[], "nn.Module"]
 """Builds a model anew: an engine may change the one that it gets."""
 
@@ -52,4 +55,4 @@ def start(name: str, build: Build, preprocessing: Preprocessing, precision: str,
     return running
 
 
-__all__ = ["AUTO", "DEFAULT", "MODULES", "Build", "Running", "check_engine", "lacks", "start"]
+__all__ = ["AUTO", "DEFAULT", "MODULES", "OF_TORCH", "Build", "Running", "check_engine", "lacks", "start"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from embedkit.encoders.device import kind_of
 from embedkit.encoders.engines import eager
 from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
 def lacks(precision: str, device: str) -> str:
     """Return what is missing here, empty if nothing is."""
-    if device.startswith("cuda"):
-        return "" if find_spec("triton") else "the package triton"
-    compilers = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
-    return "" if any(map(shutil.which, compilers)) else "a C++ compiler such as g++"
+    if kind_of(device) == "cuda":
+        # Triton compiles what launches its kernels.
+        return _lacks_compiler("CC", "gcc", "clang") if find_spec("triton") else "the package triton"
+    return _lacks_compiler("CXX", "g++", "clang++")
+
+
+def _lacks_compiler(variable: str, *usual: str) -> str:
+    named = os.environ.get(variable)
+    found = any(map(shutil.which, [named] if named else usual))
+    return "" if found else f"a {'C++' if variable == 'CXX' else 'C'} compiler such as {usual[0]}"
 
 
 def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> Running:
@@ -32,5 +39,8 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
     module: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
         eager.prepared(model, preprocessing, precision, device), dynamic=False
     )
-    # It is compiled for the threads that it has, and once.
-    return Running(eager.by_torch(module, device).run)
+    running = eager.by_torch(module, device)
+    # On a processor it is compiled for the threads that it has, and once. On a GPU batches are compute-bound, and far
+    # longer than the launches of their kernels that CUDA graphs (mode="reduce-overhead") would spare; those belong to
+    # the thread that recorded them, and another one fails (pytorch issue 123177).
+    return running if kind_of(device) == "cuda" else Running(running.run)

@@ -1,7 +1,6 @@
 """Torch as it is, one operation after another: the engine that always works, and the reference of the others."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.encoders.device import kind_of
 from embedkit.encoders.engines.running import Running
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
@@ -17,6 +17,8 @@ from embedkit.machine import cores
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    Compute = Callable[[torch.Tensor], torch.Tensor]
 
 # Each holds the activations of a batch.
 _MOST_STREAMS = 4
@@ -55,32 +57,61 @@ def prepared(model: "nn.Module", preprocessing: Preprocessing, precision: str, d
     return Prepared(model, preprocessing, dtype).to(device)
 
 
-def by_torch(compute: "Callable[[torch.Tensor], torch.Tensor]", device: str) -> Running:
+def by_torch(compute: "Compute", device: str) -> Running:
     """Return a function of torch that takes uint8 pixels (n, h, w, 3), ready to run batches."""
     import torch
 
-    on_gpu, turn = torch.device(device).type == "cuda", Lock()
+    if kind_of(device) == "cuda":
+        return _on_gpu(compute, device)
 
-    @contextmanager
-    def exactly() -> Iterator[None]:
-        """Choose kernels of a GPU without TF32, a third precision that the cache key does not know of."""
-        # The choice is the whole process's, and made when a kernel is queued: one thread at a time queues its kernels.
-        with turn, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            yield
-
-    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels: torch.Tensor = torch.from_numpy(np.require(batch, requirements=("C", "W")))
-        if on_gpu:
-            pixels = pixels.pin_memory()
+    def run(batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         with torch.inference_mode():
-            pixels = pixels.to(device, non_blocking=True)
-            with exactly() if on_gpu else nullcontext():
-                queued = compute(pixels)
-            vectors: NDArray[np.float32] = queued.cpu().numpy()
+            vectors: NDArray[np.float32] = compute(_tensor(batch).to(device)).cpu().numpy()
             return vectors
 
-    if on_gpu:
-        return Running(run, _STREAMS_OF_A_GPU)
     # Batches beside each other, each on its own cores, don't wait for each other after every operation.
     streams = min(cores(), _MOST_STREAMS)
     return Running(run, streams, partial(torch.set_num_threads, cores() // streams))
+
+
+def _on_gpu(compute: "Compute", device: str) -> Running:
+    """Return a function that keeps a GPU busy when two threads call it: one batch is computed, the next one copied.
+
+    Batches are computed on the one stream that all threads share by default, and copied on another one. All that a
+    batch needs is queued at once, its way back included, or it would wait for the batch behind it.
+    """
+    import torch
+
+    turn, copying = Lock(), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def run(batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
+        # Each thread has a current device of its own, on which memory is pinned and streams are looked up.
+        with torch.inference_mode(), torch.cuda.device(device):
+            given = _tensor(batch)
+            given = given if given.is_cuda else given.pin_memory()
+            # TF32 would be a third precision that the cache key does not know of. The choice of kernels is the whole
+            # process's, and made when one is queued: one thread at a time queues its kernels.
+            with turn, torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                with torch.cuda.stream(copying):
+                    pixels = given.to(device, non_blocking=True)
+                computing = torch.cuda.current_stream()
+                computing.wait_stream(copying)
+                # Or other pixels could be given their memory, as soon as the kernels that read it are queued.
+                pixels.record_stream(computing)
+                vectors = compute(pixels).to("cpu", non_blocking=True)
+                done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+                done.record(computing)
+            # The thread sleeps: spinning would take a core from the decoding processes.
+            done.synchronize()
+            found: NDArray[np.float32] = vectors.numpy()
+            return found
+
+    return Running(run, _STREAMS_OF_A_GPU)
+
+
+def _tensor(batch: "NDArray[np.uint8] | torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    if isinstance(batch, torch.Tensor):
+        return batch
+    return torch.from_numpy(np.require(batch, requirements=("C", "W")))

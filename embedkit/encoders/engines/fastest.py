@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.encoders import engines
-from embedkit.encoders.engines.memory import Trial, circumstances, memory_file, recall, remember
+from embedkit.encoders.engines.memory import Trial, circumstances, memory_file, one_at_a_time, recall, remember
 from embedkit.encoders.engines.running import Running, rate_of
 from embedkit.encoders.preprocess import Preprocessing
 from embedkit.errors import EmbedkitError
@@ -69,20 +69,33 @@ class Contest:
         trials = recall(where)
         if not trials and occasion.images < _FEW:
             return engines.DEFAULT, self._start(engines.DEFAULT)
-        before = dict(trials)
-        # What is quickest to try comes first: what it shows may spare the rest.
-        for name in (engines.DEFAULT, *sorted(_TAKES, key=lambda name: _TAKES[name])):
-            if name not in trials and self._worth_it(name, trials, occasion.images):
-                if _TAKES.get(name, 0) > _LONG:
-                    occasion.note(f"{self.name}: trying the engine {name} once, for a minute or longer")
-                trials[name] = self._try(name, occasion.sample)
-                best = self._best(trials)
-                self.running = {name: self.running[name] for name in (best,) if name in self.running}
+        if self._next(trials, occasion.images):
+            # Processes for several GPUs would disturb each other's measurements, and could come to different choices.
+            with one_at_a_time():
+                trials = self._tried(where, occasion)
         best = self._best(trials)
-        if trials != before:
-            remember(where, trials)
-            occasion.note(self._account(best, trials))
         return best, self._start(best)
+
+    def _tried(self, where: Mapping[str, Any], occasion: Occasion) -> dict[str, Trial]:
+        """Try what is worth it, and remember and tell what came of it."""
+        trials = recall(where)
+        known = len(trials)
+        while name := self._next(trials, occasion.images):
+            if _TAKES.get(name, 0) > _LONG:
+                occasion.note(f"{self.name}: trying the engine {name} once, for a minute or longer")
+            trials[name] = self._try(name, occasion.sample)
+            best = self._best(trials)
+            self.running = {name: self.running[name] for name in (best,) if name in self.running}
+        if len(trials) > known:
+            remember(where, trials)
+            occasion.note(self._account(self._best(trials), trials))
+        return trials
+
+    def _next(self, trials: Mapping[str, Trial], images: int) -> str:
+        """Return the engine that is to be tried next, empty if none is worth it."""
+        # What is quickest to try comes first: what it shows may spare the rest.
+        order = (engines.DEFAULT, *sorted(_TAKES, key=lambda name: _TAKES[name]))
+        return next((name for name in order if name not in trials and self._worth_it(name, trials, images)), "")
 
     def _start(self, name: str) -> Running:
         if name not in self.running:

@@ -4,15 +4,17 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from embedkit.cache.whole import whole_file
-from embedkit.encoders.device import cpu_name
+from embedkit.encoders.device import cpu_name, kind_of
 from embedkit.encoders.engines import DEFAULT
 from embedkit.machine import cores, version_of
 
@@ -38,6 +40,17 @@ def memory_file() -> Path:
     """Return where it is: ``engines.json`` in ``EMBEDKIT_HOME``, by default ``~/.cache/embedkit``."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("EMBEDKIT_HOME") or caches / "embedkit") / "engines.json"
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait while another process of this user measures; where no lock can be had, nobody waits."""
+    file = memory_file().with_name(f".{memory_file().name}.lock")
+    with ExitStack() as held:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(file))
+        yield
 
 
 def circumstances(encoder: Mapping[str, Any], device: str, batch: int) -> dict[str, Any]:
@@ -102,7 +115,7 @@ def _digest(where: Mapping[str, Any]) -> str:
 
 
 def _name_of(device: str) -> str:
-    if not device.startswith("cuda"):
+    if kind_of(device) != "cuda":
         return device
     import torch
 

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""A batch, (n, h, w, 3) uint8, to its vectors, (n, dim) float32."""
+Run = Callable[[Any], NDArray[np.float32]]
+"""A batch, (n, h, w, 3) uint8, to its vectors, (n, dim) float32; of torch, the batch may be a tensor."""
 
 
 @dataclass(frozen=True)

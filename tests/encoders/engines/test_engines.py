@@ -141,7 +141,7 @@ def test_what_an_engine_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert eager.lacks("bf16", "cuda") == ""
     assert "compiler" in compiled.lacks("bf16", "cpu")
-    assert "triton" in compiled.lacks("bf16", "cuda")
+    assert compiled.lacks("bf16", "cuda:1") == "the package triton"
     assert "embedkit[openvino]" in openvino.lacks("bf16", "cpu")
     assert "--device cpu" in openvino.lacks("bf16", "cuda")
     assert "--precision fp32" in onnx.lacks("bf16", "cpu")

@@ -3,7 +3,9 @@
 import errno
 import json
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,7 +194,7 @@ def test_a_memory_that_says_what_cannot_be_is_measured_anew(machine: Callable[..
     here.said.clear()
     assert here.choose() == "openvino"
     assert len(here.said) == 1
-    assert set(memory.memory_file().parent.iterdir()) == {memory.memory_file()}
+    assert set(memory.memory_file().parent.glob("[!.]*")) == {memory.memory_file()}
 
 
 def test_a_full_disk_forgets_and_leaves_nothing(
@@ -205,7 +207,7 @@ def test_a_full_disk_forgets_and_leaves_nothing(
     here = machine(torch=0.005, openvino=0.001)
     monkeypatch.setattr(Path, "write_text", full)
     assert here.choose() == "openvino"
-    assert not list(memory.memory_file().parent.iterdir())
+    assert not list(memory.memory_file().parent.glob("[!.]*"))
 
 
 def test_a_home_that_cannot_be_written_forgets(
@@ -217,3 +219,23 @@ def test_a_home_that_cannot_be_written_forgets(
     assert here.choose() == "openvino"
     assert here.choose() == "openvino"
     assert len(here.said) == 2
+
+
+def test_of_two_that_begin_at_once_one_measures(machine: Callable[..., Machine]) -> None:
+    here = machine(torch=0.02, openvino=0.005)
+    measuring = memory.one_at_a_time()
+    with ThreadPoolExecutor(1) as other:
+        with measuring:
+            waits = other.submit(here.choose, 3_000)
+            time.sleep(0.1)
+            assert here.started == []
+            where = memory.circumstances({"source": "e"}, "cpu", len(SAMPLE))
+            memory.remember(where, {"torch": Trial(100, 0), "openvino": Trial(90, 0)})
+        assert waits.result() == "torch"
+    assert (here.started, here.said) == (["torch"], [])
+
+
+def test_without_a_home_nobody_waits(machine: Callable[..., Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+    here = machine(torch=0.02, openvino=0.005)
+    monkeypatch.setenv("EMBEDKIT_HOME", "/proc/nowhere")
+    assert here.choose() == "openvino"

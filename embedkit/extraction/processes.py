@@ -1,0 +1,31 @@
+"""Processes beside this one: Ctrl-C is left to this one, and they end when it does, however that happens."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C, which goes to the whole process group, from the processes that are started meanwhile."""
+    # They inherit the block; the parent alone answers.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with(parent: int) -> None:
+    """End this process within a second of its parent: one that is killed can't end those that it has started."""
+
+    # It may be gone before this one is up.
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
