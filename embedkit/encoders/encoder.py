@@ -41,13 +41,15 @@ class Encoder:
         streams: how many threads should call `encode` at once for the hardware to be busy; `threads` makes them.
     """
 
-    def __init__(self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT) -> None:
+    def __init__(
+        self, card: EncoderCard, running: engines.Running, engine: str = engines.DEFAULT, batch: int = 1
+    ) -> None:
         self.card = card
         self.shape = card.preprocessing.shape
         self.engine, self.streams = engine, running.streams
         self.threads = running.threads
         self._run = running.run
-        self.dim = card.dim if card.dim is not None else self._measure()
+        self.dim = card.dim if card.dim is not None else self._measure(running, batch)
 
     def encode(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed a batch.
@@ -85,8 +87,9 @@ class Encoder:
             )
         return vectors
 
-    def _measure(self) -> int:
-        shape = self._run(np.zeros((1, *self.shape), np.uint8)).shape
+    def _measure(self, running: engines.Running, batch: int) -> int:
+        # Compiled once, where that is the size of all batches to come.
+        shape = running.run_in_thread(np.zeros((batch, *self.shape), np.uint8)).shape
         if len(shape) != 2:
             raise EmbedkitError(f"{self.card.name} gives an output of shape {shape}, not one vector per image")
         return int(shape[1])
@@ -148,9 +151,10 @@ def load_encoder(
     if engine == engines.AUTO and occasion is not None:
         known = configuration(card, "", precision)
         name, running = Contest(card.name, known, build, card.preprocessing, precision, device).fastest(occasion)
-        return Encoder(card, running, name)
+        return Encoder(card, running, name, len(occasion.sample))
     name = engines.DEFAULT if engine == engines.AUTO else engine
-    return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name)
+    batch = len(occasion.sample) if occasion is not None else 1
+    return Encoder(card, engines.start(name, build, card.preprocessing, precision, device), name, batch)
 
 
 def check_int8(card: EncoderCard, weights: Weights, engine: str, device: str) -> None:

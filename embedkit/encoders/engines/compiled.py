@@ -4,8 +4,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedkit.encoders.engines import eager
 from embedkit.encoders.engines.running import Running
@@ -32,5 +37,15 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
     module: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
         eager.prepared(model, preprocessing, precision, device), dynamic=False
     )
-    # It is compiled for the threads that it has, and once.
-    return Running(eager.by_torch(module, device).run)
+    running, ready, turn = eager.by_torch(module, device), set[int](), Lock()
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if len(batch) in ready:
+            return running.run(batch)
+        # Two threads that come at once would both compile it.
+        with turn:
+            vectors = running.run(batch)
+            ready.add(len(batch))
+            return vectors
+
+    return replace(running, run=run)
