@@ -4,8 +4,8 @@
     python benchmarks/memory.py --n 20000 --model vit-ti16
 
 The images are PNG files of 32 pixels a side, and the encoder averages colours into 512 numbers: so the run is all
-reading, writing and bookkeeping. With ``--model`` it is a real one, in torch. Peaks are of the run's process, and of it and its decoding processes together while
-they decode. Each run is a process of its own.
+reading, writing and bookkeeping. With ``--model`` it is a real one, in torch. Peaks are of the run's process, and of it
+and its decoding processes together while they decode. Each run is a process of its own.
 """
 
 import argparse

@@ -22,7 +22,7 @@ def add_biases_in_products(model: nn.Module) -> nn.Module:
 
     Layers of other kinds and precisions, subclasses, and processors for which oneDNN has no bf16 are left as they are.
     """
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not (hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return model
     for layer in model.modules():
         if type(layer) is nn.Linear and layer.bias is not None and layer.weight.dtype == torch.bfloat16:

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from embedkit.cost import count_multiply_adds
 from embedkit.encoders import engines
 from embedkit.encoders.engines.linear import BiasInProduct, add_biases_in_products
 from embedkit.encoders.preprocess import Preprocessing
 
 bf16_here = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bf16 on this processor"
+    not (hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+    reason="oneDNN has no bf16 on this processor",
 )
 PREPROCESSING = Preprocessing(16, 16, "squash", "bilinear", (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
 
@@ -62,3 +64,10 @@ def test_the_engine_torch_has_them_on_a_processor(noise: Callable[[int, int], np
     left = build()
     engines.start("torch", lambda: left, PREPROCESSING, "fp32", "cpu").run(noise(2, 16))
     assert [type(layer) for layer in left] == [nn.Flatten, nn.Linear, nn.GELU, nn.Linear]
+
+
+@bf16_here
+def test_its_multiply_adds_are_counted() -> None:
+    layer, given = add_biases_in_products(nn.Linear(64, 33).bfloat16()), torch.zeros(2, 5, 64).bfloat16()
+    with torch.inference_mode():
+        assert count_multiply_adds(lambda: layer(given)) == 2 * 5 * 64 * 33
