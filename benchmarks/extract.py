@@ -97,7 +97,7 @@ def plain_script(addresses: Sequence[str], card: Any, path: Path) -> tuple[float
 def forward_alone(encoder: encoders.Encoder, seconds: float) -> float:
     """Return images/s of the encoder on pixels that are in memory already."""
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, *encoder.shape), dtype=np.uint8)
-    # As in a run: in other heaps, memory that is asked for anew for each operation can halve it.
+    # As in a run.
     with kept_heap():
         return rate_of(encoder.encode, encoder.threads, encoder.streams, batch, seconds)
 
