@@ -1,10 +1,11 @@
 """Peak memory of an extraction of many images beside that of a tenth of them, and what writing costs of its time.
 
     python benchmarks/memory.py --n 100000
+    python benchmarks/memory.py --n 20000 --model vit-ti16
 
 The images are PNG files of 32 pixels a side, and the encoder averages colours into 512 numbers: so the run is all
-reading, writing and bookkeeping. Peaks are of the run's process, and of it and its decoding processes together while
-they decode. Each run is a process of its own.
+reading, writing and bookkeeping. With ``--model`` it is a real one, in torch. Peaks are of the run's process, and of it
+and its decoding processes together while they decode. Each run is a process of its own.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from embedkit import api
 from embedkit.cache import Store, read
 from embedkit.datasets import open_dataset
 from embedkit.encoders import Preprocessing
@@ -57,7 +59,14 @@ def write_images(folder: Path, n: int) -> None:
         Image.fromarray(pixels).save(place / f"{number:07}.png", compress_level=1)
 
 
-def once(folder: Path, cache: Path, workers: int) -> None:
+def job_of(model: str) -> Job:
+    """Return that of a real encoder, or of the averages where none is named."""
+    if model:
+        return api.job_for(model, engine="torch")
+    return Job("averages", {"encoder": {}}, PREPROCESSING, np.dtype(np.float16), lambda: "cpu", lambda *_: Averages())  # type: ignore[arg-type, return-value]
+
+
+def once(folder: Path, cache: Path, workers: int, model: str) -> None:
     """Extract, and print images, peak in bytes, seconds of the run, of its shards and of its merge."""
     spent = {"add_shard": 0.0, "commit": 0.0}
 
@@ -75,8 +84,7 @@ def once(folder: Path, cache: Path, workers: int) -> None:
 
     for name in spent:
         setattr(Store, name, timed(name))
-    job = Job("averages", {"encoder": {}}, PREPROCESSING, np.dtype(np.float16), lambda: "cpu", lambda *_: Averages())  # type: ignore[arg-type, return-value]
-    report = extract(open_dataset(f"folder:{folder}"), job, cache, workers=workers)
+    report = extract(open_dataset(f"folder:{folder}"), job_of(model), cache, workers=workers)
     mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     cost = embedding_cost(read(report.path, slice(0, 1)).provenance)
     assert cost is not None
@@ -85,18 +93,19 @@ def once(folder: Path, cache: Path, workers: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--once"]:
-        once(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+        once(Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
         sys.exit()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=20_000)
     parser.add_argument("--rate", type=float, default=90, help="images/s of an encoder, of which writing is a share")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--model", default="", help="a real encoder, instead of one that costs nothing")
     arguments = parser.parse_args()
     peaks = []
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
         for n in (arguments.n // 10, arguments.n):
             write_images(Path(place) / str(n), n)
-            words = [str(Path(place) / str(n)), str(Path(place) / f"cache{n}"), str(arguments.workers)]
+            words = [str(Path(place) / str(n)), str(Path(place) / f"cache{n}"), str(arguments.workers), arguments.model]
             command = [sys.executable, __file__, "--once", *words]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             images, mine, all_of_them, seconds, shards, merge = json.loads(done.stdout)

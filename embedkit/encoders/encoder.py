@@ -74,7 +74,7 @@ class Encoder:
         self.engine, self.streams = engine, running.streams
         self.threads = running.threads
         self._run = running.run
-        self.dim = card.dim if card.dim is not None else self._measure(batch)
+        self.dim = card.dim if card.dim is not None else self._measure(running, batch)
 
     def encode(self, batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
         """Embed a batch.
@@ -109,9 +109,9 @@ class Encoder:
             )
         return vectors
 
-    def _measure(self, batch: int) -> int:
+    def _measure(self, running: engines.Running, batch: int) -> int:
         # Of the size that is to come, since for another one `compile` would make kernels that nobody needs.
-        shape = self._run(np.zeros((batch, *self.shape), np.uint8)).shape
+        shape = running.run_in_thread(np.zeros((batch, *self.shape), np.uint8)).shape
         if len(shape) != 2:
             raise EmbedkitError(f"{self.card.name} gives an output of shape {shape}, not one vector per image")
         return int(shape[1])

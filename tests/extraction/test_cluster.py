@@ -32,7 +32,9 @@ class Elsewhere(FakeEncoder):
     mark: str = ""
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
-        Path(self.mark, str(os.getpid())).touch()
+        import ray
+
+        Path(self.mark, str(os.getpid())).write_text(ray.get_runtime_context().get_node_id())
         return super().encode(batch)
 
 
@@ -45,15 +47,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:
-    """Two workers on a cluster that is started once for all tests."""
+    """A worker on each of two nodes, of a cluster that is started once for all tests."""
     import ray
+    from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     paths = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
     os.environ["PYTHONPATH"] = paths
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    nodes.add_node(**node)
+    nodes.wait_for_nodes()
+    ray.init(nodes.address, log_to_driver=False)
     yield RayCluster(workers=2)
     ray.shutdown()
+    nodes.shutdown()
 
 
 def _same(one: Report, two: Report) -> None:
@@ -82,6 +90,7 @@ def test_the_cache_is_the_same_though_a_worker_is_killed_half_way(
     report = extract(data, slow, tmp_path / "cache", workers=0, batch=8, cluster=cluster)
     assert killed
     assert {int(mark.name) for mark in marks.iterdir()} > {killed[0]}
+    assert len({mark.read_text() for mark in marks.iterdir()}) == 2
     assert os.getpid() not in {int(mark.name) for mark in marks.iterdir()}
     assert (report.total, report.embedded, len(report.ledger)) == (ROWS + 2, ROWS, 1)
     _same(report, run(folder, tmp_path / "other"))

@@ -4,8 +4,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedkit.encoders.device import kind_of
 from embedkit.encoders.engines import eager
@@ -40,7 +45,20 @@ def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, devi
         eager.prepared(model, preprocessing, precision, device), dynamic=False
     )
     running = eager.by_torch(module, device)
-    # On a processor it is compiled for the threads that it has, and once. On a GPU batches are compute-bound, and far
-    # longer than the launches of their kernels that CUDA graphs (mode="reduce-overhead") would spare; those belong to
-    # the thread that recorded them, and another one fails (pytorch issue 123177).
-    return running if kind_of(device) == "cuda" else Running(running.run)
+    if kind_of(device) == "cuda":
+        # Batches are compute-bound, and far longer than the launches of their kernels that CUDA graphs
+        # (mode="reduce-overhead") would spare; those belong to the thread that recorded them, and another one fails
+        # (pytorch issue 123177).
+        return running
+    ready, turn = set[int](), Lock()
+
+    def run(batch: "NDArray[np.uint8] | torch.Tensor") -> NDArray[np.float32]:
+        if len(batch) in ready:
+            return running.run(batch)
+        # Two threads that come at once would both compile it.
+        with turn:
+            vectors = running.run(batch)
+            ready.add(len(batch))
+            return vectors
+
+    return replace(running, run=run)

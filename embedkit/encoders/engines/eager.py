@@ -44,7 +44,12 @@ def lacks(precision: str, device: str) -> str:
 
 def start(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> Running:
     """Return the model, ready to run batches on a device."""
-    return by_torch(prepared(model, preprocessing, precision, device), device)
+    ready = prepared(model, preprocessing, precision, device)
+    if device == "cpu":
+        from embedkit.encoders.engines.linear import add_biases_in_products
+
+        add_biases_in_products(ready)
+    return by_torch(ready, device)
 
 
 def prepared(model: "nn.Module", preprocessing: Preprocessing, precision: str, device: str) -> "nn.Module":

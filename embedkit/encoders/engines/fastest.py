@@ -118,10 +118,10 @@ class Contest:
         if name == engines.DEFAULT:
             return Trial(_rate(self._start(name), sample), 0.0)
         if self.wanted is None:
-            self.wanted = self._start(engines.DEFAULT).run(sample)
+            self.wanted = self._start(engines.DEFAULT).run_in_thread(sample)
         try:
             running = self._start(name)
-            difference = _difference(running.run(sample), self.wanted)
+            difference = _difference(running.run_in_thread(sample), self.wanted)
             return Trial(_rate(running, sample), difference)
         except (EmbedkitError, RuntimeError) as error:
             return Trial(0.0, 0.0, reason_of(error))

@@ -31,6 +31,11 @@ class Running:
         """Return as many threads as there are streams."""
         return ThreadPoolExecutor(self.streams, thread_name_prefix="encoder", initializer=self.begin)
 
+    def run_in_thread(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed a batch in such a thread: a model that is compiled is compiled for the cores that its thread has."""
+        with self.threads() as pool:
+            return pool.submit(self.run, batch).result()
+
 
 def rate_of(
     run: Run,

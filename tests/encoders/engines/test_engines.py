@@ -73,6 +73,23 @@ def test_a_compiled_model_gives_the_vectors_of_the_formula(noise: Noise, one_thr
     np.testing.assert_allclose(running.run(noise(2, 64)), wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
 
 
+@compiler_here
+def test_a_model_is_compiled_once_for_all_threads(noise: Noise) -> None:
+    def few() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten(), nn.Linear(256, 8))
+
+    torch._dynamo.reset()
+    counted = torch._dynamo.utils.counters
+    before = counted["frames"]["ok"]
+    running = engines.start("compile", few, PREPROCESSING, "fp32", "cpu")
+    first = running.run_in_thread(noise(2, 64))
+    with running.threads() as pool:
+        for vectors in pool.map(running.run, [noise(2, 64)] * 4):
+            np.testing.assert_array_equal(vectors, first)
+    assert counted["frames"]["ok"] == before + 1
+
+
 @openvino_here
 @pytest.mark.parametrize("name", ["resnet50-v1", "vit-ti16"])
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 1 - 1e-5), ("bf16", 0.999)])
