@@ -80,7 +80,7 @@ class Embedder:
         device = self.job.device()
         if self.job.way.on_device:
             self._on_device = OnDevice(self.job.preprocessing, device)
-        sample, _ = self._filled(self.waiting[: self.batch])
+        sample, _ = self._filled(self.waiting[: self.batch], self.batch)
         occasion = Occasion(sample if isinstance(sample, np.ndarray) else sample.cpu().numpy(), self.images, self.note)
         self.encoder = self.job.load(occasion, device)
         if self.grows and kind_of(device) != "cpu":
@@ -95,26 +95,26 @@ class Embedder:
         assert self._threads is not None
         images = self.waiting[: self.batch]
         del self.waiting[: self.batch]
-        self.flying.append((images, self._threads.submit(self._encode, images)))
+        self.flying.append((images, self._threads.submit(self._encode, images, self.batch)))
         assert self.encoder is not None
         while len(self.flying) > self.encoder.streams + 1:
             self._land()
 
-    def _filled(self, images: list[Image]) -> "tuple[NDArray[np.uint8] | torch.Tensor, dict[int, ImageError]]":
+    def _filled(self, images: list[Image], batch: int) -> "tuple[NDArray[np.uint8] | torch.Tensor, dict[int, ImageError]]":
         # Always the same batch shape: kernels choose their order of summation by it, and a vector must not
         # depend on how many images happened to be left.
         if self._on_device is not None:
-            return self._on_device.pixels([picture for _, picture in images], self.batch)
+            return self._on_device.pixels([picture for _, picture in images], batch)
         pixels = [picture for _, picture in images if isinstance(picture, np.ndarray)]
-        full = np.zeros((self.batch, *pixels[0].shape), np.uint8)
+        full = np.zeros((batch, *pixels[0].shape), np.uint8)
         for place, image in zip(full, pixels, strict=False):
             place[:] = image
         return full, {}
 
-    def _encode(self, images: list[Image]) -> Encoded:
+    def _encode(self, images: list[Image], batch: int) -> Encoded:
         assert self.encoder is not None
         begun = time.perf_counter()
-        full, errors = self._filled(images)
+        full, errors = self._filled(images, batch)
         return self.encoder.encode(full), errors, time.perf_counter() - begun
 
     def _land(self) -> None:

@@ -98,9 +98,10 @@ def test_a_gpu_copies_beside_its_work_and_the_way_back_is_queued_with_the_batch(
     assert all(np.array_equal(one, found[0]) for one in found)
 
 
-def test_a_compiled_model_is_fed_by_two_threads_on_a_gpu_and_by_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_model_is_fed_by_as_many_threads_as_torch_is(monkeypatch: pytest.MonkeyPatch) -> None:
     preprocessing = Preprocessing(8, 8, "squash", "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert compiled.start(torch.nn.Flatten(), preprocessing, "fp32", "cpu").streams == 1
+    monkeypatch.setattr(eager, "cores", lambda: 3)
+    assert compiled.start(torch.nn.Flatten(), preprocessing, "fp32", "cpu").streams == 3
     StandIn(monkeypatch)
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
     assert compiled.start(torch.nn.Flatten(), preprocessing, "fp32", "cuda").streams == 2
