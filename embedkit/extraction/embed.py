@@ -100,7 +100,9 @@ class Embedder:
         while len(self.flying) > self.encoder.streams + 1:
             self._land()
 
-    def _filled(self, images: list[Image], batch: int) -> "tuple[NDArray[np.uint8] | torch.Tensor, dict[int, ImageError]]":
+    def _filled(
+        self, images: list[Image], batch: int
+    ) -> "tuple[NDArray[np.uint8] | torch.Tensor, dict[int, ImageError]]":
         # Always the same batch shape: kernels choose their order of summation by it, and a vector must not
         # depend on how many images happened to be left.
         if self._on_device is not None:
