@@ -32,9 +32,9 @@ class Blocks:
     pool: ThreadPoolExecutor
     size: int = ROWS
 
-    def of(self, rows: int) -> "Blocks":
-        """Return the blocks of another number of rows, with the same threads."""
-        return replace(self, slices=_slices(rows, self.size))
+    def of(self, rows: int, size: int | None = None) -> "Blocks":
+        """Return the blocks of another number of rows, or of another size, with the same threads."""
+        return replace(self, slices=_slices(rows, size or self.size), size=size or self.size)
 
     def map(self, task: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Return ``task`` of each item in order, a few at a time: what has not been fetched takes memory."""

@@ -24,6 +24,8 @@ _FACTORED = 6000
 FEW, MANY, _MOST = 8, 30, 500
 # So few vectors are multiplied with a matrix of thousands sooner one by one than together, which copies it.
 _VECTORS = 4
+# Rows of a root that stay in a processor's own cache between the two products.
+_PART = 64
 # Blocks are made anew when the products since have cost so many times as much; the whole takes their place, and is made
 # anew, when those at one C have cost this part of it.
 WORTH, _SOON = 2.0, 1.0
@@ -145,16 +147,22 @@ class Whole:
         """As in `Preconditioner`."""
         family, (K, _P, d) = self.family[problems.base], residual.shape
         step = np.empty_like(residual)
-
-        def one(number: int) -> None:
+        for number in np.unique(family).tolist():
             chosen = family == number
-            if chosen.any():
-                flat = residual[:, chosen].swapaxes(0, 1).reshape(-1, K * d)
-                step[:, chosen] = _times_square(flat, self.roots[number]).reshape(-1, K, d).swapaxes(0, 1)
-
-        for _ in self.hessian.blocks.map(one, self.roots):
-            pass
+            flat = residual[:, chosen].swapaxes(0, 1).reshape(-1, K * d)
+            made = self._times_square(flat, self.roots[number])
+            step[:, chosen] = made.reshape(-1, K, d).swapaxes(0, 1)
         return step - step.mean(axis=0) if K > 1 else step
+
+    def _times_square(self, rows: np.ndarray, root: np.ndarray) -> np.ndarray:
+        """Return rows (m, e) @ root.T @ root, root (e, e), by all threads; each part of it is read from memory once."""
+
+        def add(_number: int, part: slice, so_far: np.ndarray) -> None:
+            # A root is lower triangular.
+            some = root[part, : part.stop]
+            so_far[:, : part.stop] += (rows[:, : part.stop] @ some.T) @ some
+
+        return self.hessian.blocks.of(len(root), _PART).total(add, rows.shape)
 
     def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> "Whole":
         """As in `Preconditioner`: rows of the weights with a hard problem get a Hessian of their own.

@@ -78,7 +78,7 @@ def test_a_hard_problem_gets_a_hessian_of_its_own() -> None:
         sharper = shared.sharper(at.problems.at(both), wrong, np.array([1]))
         r, there = residual_of(at)[:, both], at.problems.at(both)
         before, after = shared.solve(r, there), sharper.solve(r, there)
-        np.testing.assert_array_equal(after[:, 0], before[:, 0])
+        np.testing.assert_allclose(after[:, 0], before[:, 0], rtol=1e-4, atol=1e-6)
         errors = []
         for step in (before, after):
             back = (at.matrix(at.W, 3) @ step[:, 1].ravel()).reshape(r[:, 1].shape)
