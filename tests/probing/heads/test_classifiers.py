@@ -269,7 +269,8 @@ def test_a_target_that_is_none_is_refused(head: Head, y: np.ndarray, message: st
 def test_fits_that_stop_early_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
-    monkeypatch.setattr("embedkit.probing.solver.newton.STEPS", 1)
+    for name in ("newton.STEPS", "descent._STEPS"):
+        monkeypatch.setattr(f"embedkit.probing.solver.{name}", 1)
     X, y, _ = clustered(60, 4, 2)
     parts = [(np.arange(40), np.arange(40, 60))] * 2
     with pytest.warns(ConvergenceWarning, match="stopped before it converged") as seen:
