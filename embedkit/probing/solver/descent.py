@@ -42,14 +42,11 @@ def descend(
     state: State,
     preconditioner: Preconditioner,
     enough: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Go down from W (K, P, d + 1).
+) -> np.ndarray:
+    """Go down from W (K, P, d + 1), and return where that leads.
 
     Args:
         state: there. enough: (P,), a change of probabilities at which a problem is done.
-
-    Returns:
-        W, and by how much the last step moved a probability, at most, (P,).
     """
     W, changes = W.copy(), np.full((1, W.shape[1]), np.inf)
     pairs: list[_Pair] = []
@@ -78,7 +75,7 @@ def descend(
             break
         active, state, gradient, scale = active[going], moved.state.at(going), following[:, going], scale[going]
         pairs = [pair.at(going) for pair in pairs]
-    return W, changes[-1]
+    return W
 
 
 def _pair(step: np.ndarray, change: np.ndarray) -> _Pair:

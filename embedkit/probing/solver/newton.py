@@ -19,13 +19,11 @@ from embedkit.probing.solver.rotation import Axes
 # by no larger part of its length, nor by more than this part. Where C is small no probability depends on w, but the
 # ranking of the images does; where it is large those of the fitted images are certain, those of others are not.
 # Lengths are those of the Hessian, to which the scores count as the objective depends on them.
-_RANKING = 1e-4
+_RANKING = 3e-5
 STEPS = 60
 # A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
 _FORCING = (0.01, 0.1)
 _SAFE = 6.0
-# What the preconditioner says of a gradient may be wrong by so much, beside what it said of the last one.
-_DOUBT = 3.0
 _BACKTRACKS = 30
 
 
@@ -36,8 +34,7 @@ class Found:
     Attributes:
         W: (K, P, d + 1). value, wrong: as in `State`, there. converged: (P,).
         gap: (P,), what one more step would win, as a part of the objective: half the squared Newton decrement of the
-            last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well,
-            or that of the preconditioner in the place of the Hessian.
+            last one (Boyd and Vandenberghe, Convex Optimization, 9.5), shrunk as steps shrink that are solved as well.
         iterations: (P,) of conjugate gradients. steps: until the last had converged. preconditioner: the last one.
     """
 
@@ -60,7 +57,6 @@ def minimise(
     state: State,
     preconditioner: Preconditioner,
     accuracy: np.ndarray,
-    expected: np.ndarray | None = None,
 ) -> Found:
     """Minimise from W (K, P, d + 1), overwritten.
 
@@ -68,23 +64,20 @@ def minimise(
         state: there.
         preconditioner: to begin with; a sharper one takes its place when a step needs many iterations.
         accuracy: (P,), of the probabilities, when a problem has converged.
-        expected: (P,), by about how much the first step will move one; None where nothing is known of it.
     """
     P = W.shape[1]
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
-    forcing, before = np.full(P, _FORCING[1]), np.zeros(P)
-    if expected is not None:
-        forcing = np.clip(accuracy / (_SAFE * np.maximum(expected, accuracy)), *_FORCING)
-    used = forcing.copy()
+    forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
     active, value = np.arange(P), state.value.copy()
     wrong = [block[:, active] for block in state.wrong]
-    downhill, steps = -axes.along(state.gradient), 0
+    steps = 0
     for _ in range(STEPS):
         steps += 1
         inner = preconditioner.patience
         here = problems.at(active)
+        downhill = -axes.along(state.gradient)
         heavy, wrong_there = hessian.without_light(here, state.wrong)
-        step, longest, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
+        step, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
         if heavy is not hessian:
             hessian.multiply_adds += heavy.multiply_adds
         moved = line_search(objective, here, W[:, active], state, axes.back(step))
@@ -94,13 +87,7 @@ def minimise(
         last = np.stack([change, moved.expected])
         shrunk = np.divide(change, before[active], out=_SAFE * used[active], where=before[active] > 0)
         safe = np.clip(shrunk / used[active], 1, _SAFE)
-        downhill = -axes.along(moved.state.gradient)
-        left = longest * dot(downhill, preconditioner.solve(downhill, here)) / 2
-        # Of a gradient that is all rounding it says nothing.
-        seen = np.full_like(left, np.inf)
-        np.divide(left, moved.expected, out=seen, where=(left > 0) & (moved.expected > 0))
-        seen = np.sqrt(seen)
-        following = last * np.minimum(1, np.minimum(safe * forcing[active], _DOUBT * seen)) ** [[1], [2]]
+        following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
         gap[active] = following[1] / moved.state.value
         settled = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active])
         least = np.minimum(_RANKING, accuracy[active]) ** 2
@@ -121,7 +108,7 @@ def minimise(
             break
         if (hard := active[count == inner]).size:
             preconditioner = preconditioner.sharper(problems, wrong, hard)
-        active, state, downhill = active[~arrived], state.at(~arrived), downhill[:, ~arrived]
+        active, state = active[~arrived], state.at(~arrived)
     return Found(W, value, wrong, converged, gap, iterations, steps, preconditioner)
 
 
@@ -140,13 +127,9 @@ def _newton_step(
     preconditioner: Preconditioner,
     forcing: np.ndarray,
     inner: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return about the inverse Hessians times ``residual`` (K, P, r + 1), overwritten.
-
-    Also by how much at most the preconditioner's step in some direction was too short, and how many iterations, (P,).
-    """
-    P = residual.shape[1]
-    step, count, longest = np.zeros_like(residual), np.zeros(P, np.int64), np.zeros(P)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return about the inverse Hessians times ``residual`` (K, P, r + 1), overwritten, and how many iterations."""
+    step, count = np.zeros_like(residual), np.zeros(residual.shape[1], np.int64)
     active = np.arange(residual.shape[1])
     z = preconditioner.solve(residual, problems)
     direction, norm = z, dot(residual, z)
@@ -155,9 +138,7 @@ def _newton_step(
         product = hessian.times(direction, problems.at(active), wrong, active)
         curved = dot(direction, product)
         # A gradient that is 0 already has no direction.
-        lengths = np.divide(norm, curved, out=np.zeros_like(norm), where=curved > 0)
-        length = lengths.astype(np.float32)[:, None]
-        longest[active] = np.maximum(longest[active], lengths)
+        length = np.divide(norm, curved, out=np.zeros_like(norm), where=curved > 0).astype(np.float32)[:, None]
         count[active] += 1
         step[:, active] += length * direction
         residual -= length * product
@@ -173,7 +154,7 @@ def _newton_step(
         if not going.all():
             active, norm = active[going], norm[going]
             residual, direction = residual[:, going], direction[:, going]
-    return step, longest, count
+    return step, count
 
 
 @dataclass(frozen=True)

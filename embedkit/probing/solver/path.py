@@ -27,8 +27,6 @@ _SMOOTH = 4.0
 _CURVE = 4
 # Solutions that are only on the way need no more accurate probabilities.
 _ROUGH = 1e-2
-# A change of probabilities, as a multiple of what is asked, from which on a step of Newton's method is enough.
-_NEARLY = 4.0
 # From the solution without coefficients this C is easily found, or where there are many rows for each feature this over
 # their number; any other from one that is this factor smaller.
 _EASY, _EASY_ROWS, _STEP = 1e-3, 2000.0, 10.0
@@ -91,8 +89,8 @@ def solve_path(
     W, state = start, guide.at(start, first)
     known: Preconditioner = (
         Spectral(hessian, family, first, state.wrong)
-        if tall
-        else ClassBlocks(hessian, family, first, state.wrong, rotated=True, early=True)
+        if tall and K == 1
+        else ClassBlocks(hessian, family, first, state.wrong, rotated=not tall, early=True)
     )
     solved: list[Known] = []
     while len(grid):
@@ -105,11 +103,10 @@ def solve_path(
             W, state = _better_start(guide, problems, solved)
         wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
         before = hessian.multiply_adds + guide.multiply_adds
-        expected = None
         if guide is not objective:
-            W, expected = descend(guide, hessian, axes, problems, W, state, known, _NEARLY * wanted)
+            W = descend(guide, hessian, axes, problems, W, state, known, wanted)
             state = objective.at(W, problems)
-        found = minimise(objective, hessian, axes, problems, W, state, known, wanted, expected)
+        found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
         if found.steps > _FEW_STEPS:
             # Single precision, or the way without a Hessian, leads too little further.
             guide = objective

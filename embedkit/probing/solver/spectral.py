@@ -15,17 +15,19 @@ from embedkit.probing.solver.precondition import FEW, MANY, WORTH, ClassBlocks, 
 
 # Rows for each coordinate that axes are found on, and that a diagonal along them is taken of.
 _FOUND, _TAKEN = 16, 8
+# And at least, all of those of a smaller set, so that a rare label is among them.
+_LEAST = 8192
 
 
 class Spectral:
-    """The diagonal of each class's own block of each problem's Hessian, in axes shared by all.
+    """The diagonal of the Hessian of each problem of one label, in axes shared by all, about the mean of its weights.
 
     It costs next to nothing to be made anew, and holds for any C: what it was made of grows in proportion, the penalty
     stays.
 
     Args:
-        hessian: in the coordinates of the embeddings. family: as in `ClassBlocks`. problems, wrong: all problems at one
-            C, where the diagonals are taken.
+        hessian: of a `Sigmoid`, in the coordinates of the embeddings. family: as in `ClassBlocks`. problems, wrong: all
+            problems at one C, where the diagonals are taken.
     """
 
     def __init__(self, hessian: Hessian, family: np.ndarray, problems: Problems, wrong: list[Array]) -> None:
@@ -40,12 +42,11 @@ class Spectral:
 
         gram = hessian.blocks.of(len(rows)).gram(centred, d)
         self.basis = eigh(gram, lower=True, driver="evd", check_finite=False, overwrite_a=True)[1]
-        self.rows = self._rows(_TAKEN)
-        self.squares = np.empty((len(self.rows), d), np.float32)
+        self.rows = self._rows(max(_TAKEN, _LEAST // (d + 1)))
+        self.along = np.empty((len(self.rows), d), np.float32)
 
         def rotate(some: slice) -> None:
-            along = hessian.features.centred(self.rows[some])[:, :-1] @ self.basis
-            np.square(along, out=self.squares[some])
+            np.matmul(hessian.features.centred(self.rows[some])[:, :-1], self.basis, out=self.along[some])
 
         hessian.blocks.of(len(self.rows)).each(rotate)
         self._take(problems, wrong)
@@ -57,30 +58,34 @@ class Spectral:
         return np.arange(0, n, max(1, n // (each * self.hessian.features.columns)))
 
     def _take(self, problems: Problems, wrong: list[Array]) -> None:
-        hessian, share = self.hessian, np.float32(len(self.hessian.features) / len(self.rows))
+        hessian, P = self.hessian, len(problems.C)
         self.C = problems.C[0]
-        self.diagonal = np.empty((hessian.loss.columns, len(problems.C), hessian.features.columns), np.float32)
-        for p in range(len(problems.C)):
-            here, own = problems.at(np.array([p])), [block[:, p : p + 1] for block in wrong]
-            for k in range(hessian.loss.columns):
-                weight = hessian.weight(k, k, here, own)
-                self.diagonal[k, p, :-1] = share * weight[self.rows] @ self.squares
-                self.diagonal[k, p, -1] = weight.sum()
+        weights = np.stack(
+            [
+                hessian.weight(0, 0, problems.at(np.array([p])), [block[:, p : p + 1] for block in wrong])
+                for p in range(P)
+            ]
+        )
+        self.total = weights.sum(axis=1)
+        taken = weights[:, self.rows]
+        sums = taken.sum(axis=1, keepdims=True)
+        self.mean = np.divide(taken @ self.along, sums, out=np.zeros((P, len(self.basis)), np.float32), where=sums > 0)
+        squares = taken @ np.square(self.along) - sums * self.mean**2
+        self.spread = np.maximum(squares, 0) * np.float32(len(hessian.features) / len(self.rows))
 
     def solve(self, residual: np.ndarray, problems: Problems) -> np.ndarray:
         """As in `Preconditioner`."""
-        if len(residual) > 1:
-            residual = residual - residual.mean(axis=0)
-        scale = (problems.C / self.C).astype(np.float32)[:, None] * self.diagonal[:, problems.base]
-        scale[..., :-1] += 1
+        base, grown = problems.base, (problems.C / self.C).astype(np.float32)
+        mean, total = self.mean[base], self.total[base] * grown
+        intercept = residual[0, :, -1]
+        turned = residual[0, :, :-1] @ self.basis - intercept[:, None] * mean
+        turned /= 1 + grown[:, None] * self.spread[base]
         step = np.empty_like(residual)
-        step[..., :-1] = self._turned(self._turned(residual[..., :-1], self.basis) / scale[..., :-1], self.basis.T)
-        # An intercept has no penalty, only the curvature of the rows.
-        np.divide(residual[..., -1], scale[..., -1], out=step[..., -1], where=scale[..., -1] > 0)
-        return step - step.mean(axis=0) if len(step) > 1 else step
-
-    def _turned(self, coef: np.ndarray, basis: np.ndarray) -> np.ndarray:
-        return np.asarray((coef.reshape(-1, len(basis)) @ basis).reshape(coef.shape))
+        np.matmul(turned, self.basis.T, out=step[0, :, :-1])
+        # An intercept has no penalty, only the curvature of the rows; it counts from where these are.
+        found = np.divide(intercept, total, out=np.zeros_like(intercept), where=total > 0)
+        step[0, :, -1] = found - np.einsum("pd,pd->p", mean, turned)
+        return step
 
     def sharper(self, problems: Problems, wrong: list[Array], hard: np.ndarray) -> Preconditioner:
         """As in `Preconditioner`: blocks of each class."""

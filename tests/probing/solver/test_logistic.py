@@ -405,3 +405,42 @@ def test_many_rows_of_overlapping_classes_are_searched_in_double_precision() -> 
     searched, exact = (solve_folds(X, truth, True, Cs, weights, accuracy) for accuracy in (SEARCH_ACCURACY, 5e-6))
     assert searched.converged.all()
     assert searched.iterations.sum() <= exact.iterations.sum()
+
+
+def left(X: np.ndarray, truth: np.ndarray, coef: np.ndarray, intercept: np.ndarray, C: float) -> tuple[float, float]:
+    """Return what a step of Newton's method by its definition still wins, as a part, and moves a probability."""
+    K, Z = truth.shape[1], np.column_stack([X, np.ones(len(X))]).astype(float)
+    W, penalised = np.column_stack([coef, intercept]), np.append(np.ones(X.shape[1]), 0)
+    p = softmax(Z @ W.T)
+    slope = C * (p - truth).T @ Z + W * penalised
+    second = np.empty((K, len(penalised), K, len(penalised)))
+    for k in range(K):
+        for other in range(K):
+            second[k, :, other] = (Z * (C * p[:, k] * ((k == other) - p[:, other]))[:, None]).T @ Z
+        second[k, :, k] += np.diag(penalised)
+    # What all classes have in common changes nothing.
+    free = np.kron(np.linalg.qr(np.eye(K) - 1 / K)[0][:, : K - 1], np.eye(len(penalised)))
+    step = free @ np.linalg.solve(free.T @ second.reshape(len(free), -1) @ free, free.T @ slope.ravel())
+    value = -C * np.log(p[truth == 1]).sum() + (coef**2).sum() / 2
+    return float(slope.ravel() @ step / 2 / value), float(np.abs(softmax(Z @ (W - step.reshape(W.shape)).T) - p).max())
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "wins", "moves"), [(SEARCH_ACCURACY, 2e-8, 2e-3), (logistic.ACCURACY, 2e-9, 1e-4)]
+)
+def test_where_a_rare_class_can_be_told_apart_nothing_passes_for_converged(
+    accuracy: float, wins: float, moves: float
+) -> None:
+    rng = np.random.default_rng(0)
+    n, d, K = 900, 24, 4
+    axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    X = standard((rng.standard_t(4, size=(n, d)) / np.arange(1, d + 1)) @ axes).astype(np.float32)
+    often = np.array([5, 3, 0, -4])
+    y = (X @ rng.normal(size=(d, K)) + often + 1.5 * rng.gumbel(size=(n, K))).argmax(axis=1)
+    assert np.bincount(y)[3] < 40
+    Cs = np.logspace(-6, 5, 45)
+    found = solve_folds(X, truth_of(y), True, Cs, np.ones((1, n)), accuracy)
+    assert found.converged.all()
+    rest = [left(X, truth_of(y), found.coef[0, c], found.intercept[0, c], C) for c, C in enumerate(Cs)]
+    assert max(gain for gain, _ in rest) < wins
+    assert max(moved for _, moved in rest) < moves
