@@ -49,7 +49,8 @@ def test_dictionaries_round_trip() -> None:
 
 
 def test_texts_made_as_they_are_written_lie_in_the_file_as_if_written_at_once(tmp_path: Path) -> None:
-    table = pd.DataFrame({"id": [f"image {row}" for row in range(150_000)], "name": [f"ä{row}" for row in range(150_000)]})
+    rows = range(150_000)
+    table = pd.DataFrame({"id": [f"image {row}" for row in rows], "name": [f"ä{row}" for row in rows]})
     with h5py.File(tmp_path / "whole.h5", "w") as file:
         write_table(file, "obs", table, index="id")
         write_dict(file, "rest", {"array": np.arange(3)})
