@@ -3,7 +3,7 @@
 Source: the AnnData project's file format specification (encoding-type, encoding-version attributes).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -14,6 +14,9 @@ from embedkit.cache.vectors import stretches
 
 _POINTER = 16  # bytes of a text in a column: where the letters are
 _TEXT = h5py.string_dtype("utf-8")
+# So many texts does HDF5 convert at a time (a megabyte of what it calls their type in memory): written in stretches of
+# this length, they lie in the file as if they had been written at once.
+_TEXTS = 1 << 16
 
 
 def _tag(item: h5py.Group | h5py.Dataset, kind: str, version: str = "0.2.0") -> None:
@@ -39,14 +42,24 @@ def write_dict(parent: h5py.Group, name: str, value: Mapping[str, Any]) -> h5py.
     return group
 
 
-def write_table(parent: h5py.Group, name: str, table: pd.DataFrame, index: str | None = None) -> None:
+def write_table(
+    parent: h5py.Group,
+    name: str,
+    table: pd.DataFrame,
+    index: str | None = None,
+    distinct: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Write a table; ``index`` names the column (unique text) that AnnData takes as row names.
 
     Text without gaps and mostly distinct is a ``string-array``, other text ``categorical`` (a gap is code -1).
+
+    Args:
+        distinct: more columns of text without gaps, mostly distinct, which are taken a stretch at a time.
     """
     group = parent.create_group(name)
     _tag(group, "dataframe")
-    columns = [column for column in table.columns if column != index]
+    more = distinct or {}
+    columns = [*(column for column in table.columns if column != index), *more]
     stored: list[str] = []
     for column in columns:
         stored.append(_stored_name(column, {*stored, *columns} - {column}))
@@ -54,10 +67,13 @@ def write_table(parent: h5py.Group, name: str, table: pd.DataFrame, index: str |
     group.attrs.create("column-order", stored, dtype=_TEXT, shape=(len(columns),))
     group.attrs.create("column-names", columns, dtype=_TEXT, shape=(len(columns),))
     if index is None:
-        _write_text(group, "_index", np.arange(len(table)).astype(str).astype(object))
+        _write_texts(group, "_index", len(table), lambda rows: list(map(str, range(len(table))[rows])))
     else:
         _write_text(group, index, table[index].to_numpy(object))
     for column, name_there in zip(columns, stored, strict=True):
+        if column in more:
+            _write_texts(group, name_there, len(more[column]), more[column].__getitem__)
+            continue
         values = table[column]
         if values.dtype.kind in "biuf":
             _tag(group.create_dataset(name_there, data=values.to_numpy()), "array")
@@ -77,6 +93,15 @@ def _stored_name(column: str, taken: set[str]) -> str:
 
 def _write_text(group: h5py.Group, name: str, values: np.ndarray) -> None:
     _tag(group.create_dataset(name, data=values, dtype=_TEXT), "string-array")
+
+
+def _write_texts(group: h5py.Group, name: str, n: int, made: Callable[[slice], Sequence[str]]) -> None:
+    """Write what `_write_text` would, byte for byte, of n texts that are made as they are written."""
+    item = group.create_dataset(name, (n,), _TEXT)
+    for start in range(0, n, _TEXTS):
+        rows = slice(start, min(n, start + _TEXTS))
+        item[rows] = np.array(made(rows), object)
+    _tag(item, "string-array")
 
 
 def _write_categories(parent: h5py.Group, name: str, values: pd.Series) -> None:

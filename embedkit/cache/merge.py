@@ -1,6 +1,7 @@
 """Vectors from many files into one, in a stream."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import h5py
 
 BLOCK_BYTES = 1 << 22
+_DIGEST = np.dtype("S32")
+_AT_ONCE = 1 << 16
 
 
 def row_checksums(X: np.ndarray) -> np.ndarray:
@@ -19,7 +22,7 @@ def row_checksums(X: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(hashlib.sha256(row).digest()[:8] for row in X), "<u8")
 
 
-def copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) -> np.ndarray:
+def copy_vectors(file: "h5py.File", digests: Sequence[str], sources: list[Rows]) -> np.ndarray:
     """Copy the vectors of the digests into ``X`` and return the checksum of each."""
     origin = _origins(digests, sources)
     used = [sources[number].path for number in np.unique(origin[:, 0])]
@@ -43,15 +46,21 @@ def copy_vectors(file: "h5py.File", digests: np.ndarray, sources: list[Rows]) ->
     return checksums
 
 
-def _origins(digests: np.ndarray, sources: list[Rows]) -> np.ndarray:
+def _origins(digests: Sequence[str], sources: list[Rows]) -> np.ndarray:
     """Return of each digest the number of the first source that has it and its row there, of shape (n, 2).
 
     A dictionary would take six times the memory of these arrays.
     """
-    held = np.concatenate([source.digests() for source in sources])
     ends = np.cumsum([source.count for source in sources])
+    held = np.empty(ends[-1], _DIGEST)
+    for source, end in zip(sources, ends, strict=True):
+        held[end - source.count : end] = source.digests()
     order = np.argsort(held, kind="stable")
-    found = order[np.searchsorted(held, digests.astype("S"), sorter=order)]
+    found = np.empty(len(digests), np.intp)
+    for start in range(0, len(digests), _AT_ONCE):
+        wanted = np.array(digests[start : start + _AT_ONCE], _DIGEST)
+        found[start : start + _AT_ONCE] = order[np.searchsorted(held, wanted, sorter=order)]
+    del held, order
     number = np.searchsorted(ends, found, side="right")
     return np.stack([number, found - np.append(0, ends)[number]], axis=1)
 

@@ -3,7 +3,7 @@
 import glob
 import json
 import shutil
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OVERHEAD = 1 << 18
+_DIGEST = 96  # bytes of one in a table
 _NOTES = "rows.json"
 _NOTED = ["path", "size", "mtime_ns", "ctime_ns", "digest"]
 
@@ -202,14 +203,16 @@ class Store:
         files: "pd.DataFrame",
         sources: list[Rows],
         provenance: dict[str, Any],
+        digests: Sequence[str] | None = None,
     ) -> None:
         """Merge vectors from the sources into the final file, in the order of the table, in a stream.
 
         Args:
-            table: one row per vector, with ``id`` and ``digest``.
+            table: one row per vector, with ``id`` and, unless they are given, ``digest``.
             failed: the ledger. files: as in `Cached`, one row per row of the table.
             sources: where the vectors are; every digest of the table stands in one of them.
             provenance: as in `EmbeddingSet`.
+            digests: the last column of the table, where its texts are made as they are written; mostly distinct.
 
         Raises:
             CacheError: the disk is full or closed; the old file, if there was one, stays as it was.
@@ -222,12 +225,14 @@ class Store:
         for source in sources:
             verify_seal(source.path)
         uns = {"failed": failed, "files": files, "embedkit": pack(provenance)}
-        room = _room(len(table), sources[0].path, [table, failed, files])
+        last = {} if digests is None else {"digest": digests}
+        wanted = table["digest"].tolist() if digests is None else digests
+        room = _room(len(table), sources[0].path, [table, failed, files]) + _DIGEST * len(table) * len(last)
         with sealed_file(self.path, room) as file:
             file.attrs["encoding-type"] = "anndata"
             file.attrs["encoding-version"] = "0.1.0"
-            uns["checksums"] = copy_vectors(file, table["digest"].to_numpy(object), sources)
-            write_table(file, "obs", table, index="id")
+            uns["checksums"] = copy_vectors(file, wanted, sources)
+            write_table(file, "obs", table, index="id", distinct=last)
             names = pd.DataFrame({"dimension": np.arange(file["X"].shape[1]).astype(str).astype(object)})
             write_table(file, "var", names, index="dimension")
             write_dict(file, "uns", uns)

@@ -24,13 +24,17 @@ class Lazy(Sequence[str], ABC):
     def one(self, row: int) -> str:
         """Return the text of a row from 0 to n - 1."""
 
+    def some(self, rows: slice) -> list[str]:
+        """Return the texts of a stretch of rows."""
+        return [self.one(row) for row in range(*rows.indices(len(self)))]
+
     @overload
     def __getitem__(self, row: int) -> str: ...
     @overload
     def __getitem__(self, row: slice) -> list[str]: ...
     def __getitem__(self, row: int | slice) -> str | list[str]:
         if isinstance(row, slice):
-            return [self.one(place) for place in range(*row.indices(len(self)))]
+            return self.some(row)
         if not -len(self) <= row < len(self):
             raise IndexError(row)
         return self.one(row % len(self))

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.datasets.packed import Lazy
+
 Digests = NDArray[np.bytes_]
 """Of shape (n,), 16 bytes each. numpy drops zeros from the end of one element: take what is needed from the whole."""
 
@@ -29,6 +31,28 @@ def unpacked(digests: Digests) -> list[str]:
     """Return each as 32 hexadecimal digits."""
     digits = digests.tobytes().hex()
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
+
+
+class Hexadecimal(Lazy):
+    """Digests as 32 hexadecimal digits, each made when it is asked for."""
+
+    def __init__(self, digests: Digests) -> None:
+        self._digests = digests
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def one(self, row: int) -> str:
+        """As in `Lazy`."""
+        return unpacked(self._digests[[row]])[0]
+
+    def some(self, rows: slice) -> list[str]:
+        """As in `Lazy`."""
+        return unpacked(self._digests[rows])
+
+    def mostly_distinct(self) -> bool:
+        """Say whether there are more of them than half of the rows."""
+        return len(np.unique(self._digests)) > len(self) // 2
 
 
 def gathered(parts: Iterable[Digests]) -> Digests:

@@ -12,7 +12,7 @@ from embedkit.cost import Cost
 from embedkit.datasets import Addresses, ImageSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.decode import Decoded
-from embedkit.extraction.digests import UNKNOWN, Digests, Firsts, among, gathered, packed, unpacked
+from embedkit.extraction.digests import UNKNOWN, Digests, Firsts, Hexadecimal, among, gathered, packed, unpacked
 from embedkit.extraction.embed import Embedder, batch_for
 from embedkit.extraction.job import Job, measured_of
 from embedkit.extraction.ledger import Embedded, with_cost, with_engine, with_int8
@@ -208,18 +208,20 @@ class Target:
             failed["message"] = pd.Series(without_names(failed), dtype=object)
         return failed
 
-    def _with_digests(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    def _described(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
+        """Return the table and the stamps of the rows that have a vector."""
         import pandas as pd
 
-        table = canonical_table(self.dataset).loc[self._done].reset_index(drop=True)
-        table["digest"] = pd.Series(unpacked(self.digests[self._done]), dtype=object)
+        table = canonical_table(self.dataset)
         stamps = self._stamps.back() if isinstance(self._stamps, Aside) else self._stamps
-        return table, pd.DataFrame(stamps[self._done], columns=STAMP)
+        if not self._done.all():
+            table, stamps = table.loc[self._done].reset_index(drop=True), stamps[self._done]
+        return table, pd.DataFrame(stamps, columns=STAMP)
 
     def note(self) -> None:
         """Write down what a part knows of its files, so that whoever merges need not read them."""
-        table, files = self._with_digests()
-        self.store.note_rows(files.assign(path=table["path"], digest=table["digest"]))
+        table, files = self._described()
+        self.store.note_rows(files.assign(path=table["path"], digest=unpacked(self.digests[self._done])))
 
     def commit(self, cost: Cost) -> None:
         """Write the final file, unless the one there says the same already."""
@@ -227,7 +229,7 @@ class Target:
             for row in self.pending:
                 self.progress.note(f"failed: {self.failures[row][1]}")
         failed = self.ledger()
-        table, files = self._with_digests()
+        table, files = self._described()
         if not len(table):
             first = failed["message"].iloc[0] if len(failed) else "the set is empty"
             raise EmbedkitError(
@@ -237,15 +239,22 @@ class Target:
         provenance = with_engine(self.job.provenance(self.dataset), before, self.engine)
         provenance = with_cost(provenance, before, self._spent(cost))
         provenance = with_int8(provenance, before, measured_of(self.job, self.store.cache, self.dataset.name))
-        if not self._says_the_same(table, failed, provenance):
-            for warning in warnings_of(self.dataset):
-                self.progress.note(warning)
-            self.store.commit(table, failed, files, self.sources, provenance)
+        digests = Hexadecimal(self.digests[self._done])
+        if self._says_the_same(table, digests, failed, provenance):
+            return
+        for warning in warnings_of(self.dataset):
+            self.progress.note(warning)
+        if digests.mostly_distinct():
+            self.store.commit(table, failed, files, self.sources, provenance, digests)
+        else:
+            self.store.commit(table.assign(digest=digests[:]), failed, files, self.sources, provenance)
 
-    def _says_the_same(self, table: "pd.DataFrame", failed: "pd.DataFrame", provenance: dict[str, Any]) -> bool:
+    def _says_the_same(
+        self, table: "pd.DataFrame", digests: Hexadecimal, failed: "pd.DataFrame", provenance: dict[str, Any]
+    ) -> bool:
         return (
             self.current is not None
-            and self.current.table.equals(table)
+            and self.current.table.equals(table.assign(digest=digests[:]))
             and self.current.failed.equals(failed)
             and self.current.provenance["dataset"] == provenance["dataset"]
         )

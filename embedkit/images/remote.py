@@ -24,6 +24,7 @@ _SECONDS = 60.0
 _PAUSES = (0.1, 1.0)
 _AT_ONCE = 32
 _MARKS = ("ETag", "etag", "e_tag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "mtime", "last_modified")
+_NO_KEYS = "no permission to read it. Give this machine the keys of the store."
 
 Stamp = tuple[int, int, int]
 
@@ -107,7 +108,7 @@ def _named(url: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingFile(f"{url}: there is nothing at this address.") from error
     except PermissionError as error:
-        raise UnreadableFile(f"{url}: no permission to read it. Give this machine the keys of the store.") from error
+        raise UnreadableFile(f"{url}: {_NO_KEYS}") from error
     except TimeoutError as error:
         raise UnreadableFile(
             f"{url}: not here within {time_limit():g} s. Try again, or give it longer with {_VARIABLE}."
@@ -116,6 +117,8 @@ def _named(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         # Every file system has errors of its own, some of them plain Exceptions.
+        if _lacks_keys(error):
+            raise UnreadableFile(f"{url}: {_NO_KEYS}") from error
         raise UnreadableFile(f"{url}: it can't be read ({reason_of(error)}). Try again.") from error
 
 
@@ -124,17 +127,36 @@ def _retried(ask: Callable[[Any, str], Any], url: str) -> Any:
 
     end = time.monotonic() + time_limit()
     # Instances are kept by fsspec, and with them their connections.
-    system, path = fsspec.core.url_to_fs(url)
+    system, path = fsspec.core.url_to_fs(url, **_options(url))
     for pause in _PAUSES:
         try:
             return ask(system, path)
         except (FileNotFoundError, PermissionError, ImportError, EmbedkitError):
             raise
-        except Exception:
-            if time.monotonic() + pause >= end:
+        except Exception as error:
+            if _lacks_keys(error) or time.monotonic() + pause >= end:
                 raise
             time.sleep(pause)
     return ask(system, path)
+
+
+def _lacks_keys(error: Exception) -> bool:
+    # botocore and google-auth say so each in a class of their own, with this word in its name.
+    return "Credentials" in type(error).__name__
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Return what a file system is made with: for S3, that botocore makes a request once, since it is repeated here.
+
+    Its five attempts for each of ours took 15 to 30 seconds of each image where no server answers. What the user has
+    set for it holds.
+    """
+    from fsspec.config import conf
+
+    if not url.lower().startswith(("s3://", "s3a://")) or "AWS_MAX_ATTEMPTS" in os.environ:
+        return {}
+    scheme = url.partition("://")[0].lower()
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}} | conf.get(scheme, {}).get("config_kwargs", {})}
 
 
 def _call(system: Any, method: str, path: str, **arguments: Any) -> Any:

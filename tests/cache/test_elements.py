@@ -48,6 +48,18 @@ def test_dictionaries_round_trip() -> None:
     pd.testing.assert_frame_equal(back["inner"]["table"], pd.DataFrame({"a": [1]}))
 
 
+def test_texts_made_as_they_are_written_lie_in_the_file_as_if_written_at_once(tmp_path: Path) -> None:
+    rows = range(150_000)
+    table = pd.DataFrame({"id": [f"image {row}" for row in rows], "name": [f"ä{row}" for row in rows]})
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        write_table(file, "obs", table, index="id")
+        write_dict(file, "rest", {"array": np.arange(3)})
+    with h5py.File(tmp_path / "parts.h5", "w") as file:
+        write_table(file, "obs", table[["id"]], index="id", distinct={"name": table["name"].tolist()})
+        write_dict(file, "rest", {"array": np.arange(3)})
+    assert (tmp_path / "parts.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
 def test_anndata_reads_every_kind_of_column(tmp_path: Path) -> None:
     anndata = pytest.importorskip("anndata")
     table = pd.DataFrame(

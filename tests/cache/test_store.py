@@ -36,6 +36,19 @@ def test_a_second_commit_takes_vectors_from_the_file_and_new_shards(committed: S
     np.testing.assert_array_equal(read(committed.path).X, vectors(numbers))
 
 
+def test_digests_beside_the_table_give_the_file_of_a_column(committed: Store) -> None:
+    table = table_of([3, 11, 0, 7, 5, 2])
+    files = []
+    for rows, beside in ((table, None), (table.drop(columns="digest"), table["digest"].tolist())):
+        with committed.lock():
+            X = np.concatenate([vectors([number]) for number in range(12)])
+            shard = committed.add_shard(X, [digest_of(number) for number in range(12)])
+            committed.commit(rows, no_failures(), stamps(6), [shard], PROVENANCE, beside)
+        files.append(committed.path.read_bytes())
+    assert files[0] == files[1]
+    np.testing.assert_array_equal(read(committed.path).X, vectors([3, 11, 0, 7, 5, 2]))
+
+
 def test_a_large_merge_crosses_blocks(store: Store) -> None:
     rng = np.random.default_rng(0)
     numbers = list(range(9000))

@@ -3,8 +3,10 @@
 import hashlib
 
 import numpy as np
+import pandas as pd
+import pytest
 
-from embedkit.extraction.digests import RAW, UNKNOWN, Firsts, among, gathered, packed, unpacked
+from embedkit.extraction.digests import RAW, UNKNOWN, Firsts, Hexadecimal, among, gathered, packed, unpacked
 
 # Zeros at the end are what numpy drops from an element.
 TEXTS = [hashlib.sha256(bytes([n])).hexdigest()[:32] for n in range(60)] + ["ab" + "0" * 30, "00" * 15 + "01"]
@@ -12,6 +14,19 @@ TEXTS = [hashlib.sha256(bytes([n])).hexdigest()[:32] for n in range(60)] + ["ab"
 
 def test_texts_come_back() -> None:
     assert unpacked(packed(TEXTS)) == TEXTS
+
+
+def test_texts_are_made_when_asked_for() -> None:
+    made = Hexadecimal(packed(TEXTS))
+    assert (len(made), list(made), made[:], made[2:5]) == (len(TEXTS), TEXTS, TEXTS, TEXTS[2:5])
+    assert made[-1] == TEXTS[-1]
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [0, 0], [0, 1], [0, 0, 1], [0, 1, 0, 1], [0, 1, 2, 2]])
+def test_they_are_mostly_distinct_where_a_column_of_them_is_stored_as_text(numbers: list[int]) -> None:
+    column = pd.Series([TEXTS[number] for number in numbers], dtype=object)
+    stored_as_text = column.nunique() > len(column) // 2
+    assert Hexadecimal(packed(column)).mostly_distinct() == stored_as_text
 
 
 def test_what_is_no_digest_is_unknown() -> None:

@@ -58,6 +58,20 @@ def test_the_same_bytes_twice_are_embedded_once(folder: Path, cache: Path) -> No
     np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))
 
 
+def test_digests_of_which_most_are_repeated_are_stored_as_categories(folder: Path, cache: Path) -> None:
+    assert _kind_of_digests(run(folder, cache).path) == "string-array"
+    for number in range(40):
+        shutil.copy(folder / "a" / "00000.png", folder / "b" / f"copy{number}.png")
+    path = run(folder, cache).path
+    assert _kind_of_digests(path) == "categorical"
+    np.testing.assert_array_equal(read(path).X, expected(open_dataset(f"folder:{folder}")))
+
+
+def _kind_of_digests(path: Path) -> str:
+    with h5py.File(path) as file:
+        return str(file["obs/digest"].attrs["encoding-type"])
+
+
 def test_a_moved_folder_embeds_nothing(folder: Path, cache: Path) -> None:
     run(folder, cache)
     moved = folder.rename(folder.with_name("moved"))
