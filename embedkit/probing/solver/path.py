@@ -94,9 +94,8 @@ def solve_path(
     )
     solved: list[Known] = []
     while len(grid):
-        close = (
-            np.searchsorted(grid, solved[-1].C * (_NEAR if guide is objective else _FAR) * (1 + 1e-9)) if solved else 1
-        )
+        reach = _NEAR if guide is objective else _FAR
+        close = np.searchsorted(grid, solved[-1].C * reach * (1 + 1e-9)) if solved else 1
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
         if solved:
@@ -107,9 +106,6 @@ def solve_path(
             W = descend(guide, hessian, axes, problems, W, state, known, wanted)
             state = objective.at(W, problems)
         found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
-        if found.steps > _FEW_STEPS:
-            # Single precision, or the way without a Hessian, leads too little further.
-            guide = objective
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
             solved = [*solved[1 - _CURVE :], Known(C, found.W[:, own], found.value[own])]
@@ -118,6 +114,9 @@ def solve_path(
         if len(grid):
             spent = hessian.multiply_adds + guide.multiply_adds - before
             known = found.preconditioner.renewed(problems.at(own), [block[:, own] for block in found.wrong], spent)
+        if found.steps > _FEW_STEPS:
+            # The way without a Hessian, or single precision, leads too little further.
+            guide = objective
 
 
 def _better_start(objective: Objective, problems: Problems, solved: list[Known]) -> tuple[np.ndarray, State]:
