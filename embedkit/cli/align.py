@@ -57,7 +57,7 @@ def align(
         text_weights=text_weights,
         progress=steps,
         known=None if again else saved.pairs(folder, steps),
-        **vars(places),
+        **places.given(),
         **vars(protocol),
     )
     place, beside = saved.place_of(result, folder), saved.place_of_pair(result, folder)

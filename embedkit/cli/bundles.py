@@ -25,6 +25,10 @@ class Places:
         """The devices as one text, as functions take them."""
         return ",".join(self.devices) if self.devices else None
 
+    def given(self) -> dict[str, Any]:
+        """Return them under the names that the functions of Python have for them."""
+        return {name: value for name, value in vars(self).items() if name != "devices"} | {"device": self.device}
+
 
 @dataclass(frozen=True)
 class Protocol:

@@ -41,7 +41,7 @@ def compare(
         again=again,
         progress=Steps(),
         **vars(words),
-        **vars(places),
+        **places.given(),
         **vars(protocol),
     )
     if as_json:

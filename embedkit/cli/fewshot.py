@@ -70,7 +70,7 @@ def fewshot(
         fractions=numbers(fractions, "--fractions", float),
         draws=draws,
         **vars(words),
-        **vars(places),
+        **places.given(),
         **vars(protocol),
     )
     place = saved.place_of_table(found, folder)

@@ -55,7 +55,7 @@ def zeroshot(
                 seed=seed,
                 replicates=replicates,
                 **vars(words),
-                **vars(places),
+                **places.given(),
             )
             files.append(saved.place_of(result, folder))
             result.save(files[-1])

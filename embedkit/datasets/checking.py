@@ -197,7 +197,9 @@ def _twice(opened: ImageSet, there: list[bool], columns: tuple[str, ...]) -> lis
 
 
 def _size(address: str) -> int | None:
-    """Return the bytes of an image; 0 for a row of an array or column, and None for a frame of a file."""
+    """Return the bytes of an image; 0 for a row of an array or column; None where it has no file here of its own."""
+    if is_remote(address):
+        return None
     if several := split_channels(address):
         sizes = [_size(part) for part in several.values()]
         return None if None in sizes else sum(filter(None, sizes))

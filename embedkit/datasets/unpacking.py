@@ -102,7 +102,7 @@ def refuse_outside(archive: Path, names: Iterable[str]) -> None:
     """
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
             raise EmbedkitError(
                 f"{archive} has the member '{name}', which would leave the folder: nothing was taken from it. "
                 "This is no archive of a publisher; get it from the homepage."

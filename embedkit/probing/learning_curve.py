@@ -139,9 +139,12 @@ def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> di
     """
     draws, count = replicates.shape
     picked = np.random.default_rng(seed).integers(draws, size=(draws, count))
-    means = np.nanmean(np.take_along_axis(replicates, picked, axis=0), axis=0) if count else np.empty(0)
+    drawn = np.take_along_axis(replicates, picked, axis=0)
+    # Of few images a replicate may have no value in any draw, and then it has no mean.
+    known = (~np.isnan(drawn)).sum(axis=0)
+    means = np.divide(np.nansum(drawn, axis=0), known, out=np.full(count, np.nan), where=known > 0)
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(means, [tail, 1 - tail]).tolist() if count else (None, None)
+    low, high = np.nanquantile(means, [tail, 1 - tail]).tolist() if known.any() else (None, None)
     method = f"{LEVEL:.0%} percentile, bootstrap of groups and of {draws} draws, {count} replicates"
     return {"value": float(np.mean(values)), "low": low, "high": high, "method": method}
 

@@ -107,3 +107,9 @@ def test_the_same_image_twice_in_shards_is_found(tmp_path: Path) -> None:
         "images that are there under different labels": 1,
         "images that are in more than one split": 1,
     }
+
+
+def test_images_that_are_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "far.csv").write_text("path,label\nhttps://nowhere.invalid/a.png,a\nhttps://nowhere.invalid/b.png,b\n")
+    found = check(f"csv:{tmp_path / 'far.csv'}")
+    assert found.images == 2

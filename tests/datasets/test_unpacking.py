@@ -48,6 +48,15 @@ def test_a_member_that_leaves_the_folder_stops_all(tmp_path: Path, make, name: s
     assert not list(tmp_path.rglob("*.txt"))
 
 
+def test_the_folder_itself_may_be_a_member(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("a")
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add(tmp_path / "in", ".")
+    unpack(tmp_path / "set.tar", tmp_path / "data")
+    assert (tmp_path / "data/a.txt").read_text() == "a"
+
+
 @pytest.mark.parametrize(("make", "name"), [(zipped, "set.zip"), (tarred, "set.tar.gz")])
 def test_half_an_archive_unpacks_nothing(tmp_path: Path, make, name: str) -> None:
     archive = make(tmp_path / name, {f"{number}.txt": str(number) * 2000 for number in range(40)})

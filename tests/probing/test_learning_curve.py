@@ -8,7 +8,7 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
-from embedkit.probing.learning_curve import Amount, part_of
+from embedkit.probing.learning_curve import Amount, over_draws, part_of
 from embedkit.probing.plan import make_plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
@@ -122,3 +122,12 @@ def test_labels_that_may_hold_together_get_shots_of_both_sides() -> None:
     assert ((1 - truth).sum(axis=0) >= 2).all()
     assert len(part.train) <= 8
     assert probe(source, classifier="lda", shots=[8], **QUICK).learning_curve["points"][0]["auc"]["value"] > 0.6
+
+
+@pytest.mark.filterwarnings("error")
+def test_replicates_without_a_value_are_left_out() -> None:
+    replicates = np.array([[0.5, np.nan, 0.7], [0.6, np.nan, np.nan]])
+    found = over_draws([0.5, 0.6], replicates, seed=0)
+    assert found["value"] == pytest.approx(0.55)
+    assert 0.5 <= found["low"] <= found["high"] <= 0.7
+    assert over_draws([0.5], np.full((1, 4), np.nan), seed=0)["low"] is None
