@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
-from embedkit.cache import Store
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.job import Job
-from embedkit.extraction.worker import Done, Share, Worker, pieces
+from embedkit.extraction.worker import Done, Work, Worker, pieces
 
 # Between two shares an encoder waits for the first images of the next; one whose worker is killed is done again whole.
 _LARGEST_SHARE = 16_384
@@ -48,23 +46,14 @@ class RayCluster:
         if self.gpus_per_worker < 0:
             raise EmbedkitError(f"{self.gpus_per_worker} GPUs per worker: give 0 or more")
 
-    def embed(
-        self,
-        shares: Sequence[Share],
-        jobs: Sequence[Job],
-        stores: Sequence[Store],
-        *,
-        decoders: int | None,
-        batch: int | None,
-    ) -> Generator[Done, None, None]:
+    def embed(self, work: Work) -> Generator[Done, None, None]:
         """Embed the shares and yield what became of them, stretch by stretch, as it comes in.
 
         A worker that dies is replaced by Ray, and its share is done again.
 
         Args:
-            shares: rows that the same encoders need. jobs, stores: the encoders, and where their vectors go, a folder
-                that all nodes share. decoders: decoding processes of each worker, by default one per core it has.
-            batch: images per forward pass, by default that of the device.
+            work: whose stores lie in a folder that all nodes share; ``decoders`` are those of each worker, by default
+                one per core it has.
 
         Raises:
             EmbedkitError: the cluster can't be reached or has no room, a worker can't go on, or the same share has
@@ -72,13 +61,13 @@ class RayCluster:
         """
         with self._connected() as ray:
             room = _room(ray.nodes(), self.workers, self.gpus_per_worker)
-            cut = list(pieces(shares, room.workers, batch, _LARGEST_SHARE))
+            cut = list(pieces(work.shares, room.workers, work.batch, _LARGEST_SHARE))
             worker = {
-                "jobs": list(jobs),
-                "stores": [replace(store, cache=store.cache.absolute()) for store in stores],
-                "images": sum(len(share.rows) for share in shares) // room.workers,
-                "workers": room.cpus if decoders is None else decoders,
-                "batch": batch,
+                "jobs": list(work.jobs),
+                "stores": [replace(store, cache=store.cache.absolute()) for store in work.stores],
+                "images": work.images // room.workers,
+                "workers": room.cpus if work.decoders is None else work.decoders,
+                "batch": work.batch,
             }
             blocks = ray.data.from_items(
                 [{"share": pickle.dumps(piece)} for piece in cut], override_num_blocks=len(cut)

@@ -9,11 +9,10 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from embedkit.cache import Store
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.job import Job
 from embedkit.extraction.processes import end_with, interrupts_held
-from embedkit.extraction.worker import Done, Share, Worker, pieces
+from embedkit.extraction.worker import Done, Share, Work, Worker, pieces
 from embedkit.machine import cores
 
 # Between two shares an encoder waits for the first images of the next; one whose process is killed is done again whole.
@@ -27,35 +26,25 @@ class SeveralDevices:
 
     devices: tuple[str, ...]
 
-    def embed(
-        self,
-        shares: Sequence[Share],
-        jobs: Sequence[Job],
-        stores: Sequence[Store],
-        *,
-        decoders: int | None,
-        batch: int | None,
-    ) -> Generator[Done, None, None]:
+    def embed(self, work: Work) -> Generator[Done, None, None]:
         """Embed the shares and yield what became of them, stretch by stretch, each once, as it comes in.
 
         A process that dies is replaced, and its share is done again.
 
         Args:
-            shares: rows that the same encoders need. jobs, stores: the encoders, and where their vectors go.
-            decoders: decoding processes of all devices together, by default one per core; each device has as many, and
-                at least one where there are to be any.
-            batch: images per forward pass, by default that of the device.
+            work: whose ``decoders`` are those of all devices together, by default one per core; each device has as
+                many, and at least one where there are to be any.
 
         Raises:
             EmbedkitError: a process dies before it does anything, or the same share has killed several.
         """
-        waiting = deque(map(_Task, pieces(shares, len(self.devices), batch, _LARGEST_SHARE)))
-        images = sum(len(share.rows) for share in shares) // len(self.devices)
-        each = _evenly(cores() if decoders is None else decoders, len(self.devices))
+        waiting = deque(map(_Task, pieces(work.shares, len(self.devices), work.batch, _LARGEST_SHARE)))
+        images = work.images // len(self.devices)
+        each = _evenly(cores() if work.decoders is None else work.decoders, len(self.devices))
         with ExitStack() as ends:
 
             def start(device: str) -> _Process:
-                one = _Process(device, [job.on(device) for job in jobs], stores, images, each, batch)
+                one = _Process(device, [job.on(device) for job in work.jobs], work.stores, images, each, work.batch)
                 ends.callback(one.end)
                 return one
 

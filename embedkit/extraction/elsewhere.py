@@ -7,33 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from embedkit.cache import Store
 from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.job import Job
 from embedkit.extraction.progress import Progress
 from embedkit.extraction.target import Target
-from embedkit.extraction.worker import Done, Share
+from embedkit.extraction.worker import Done, Share, Work
 
 
 class Cluster(Protocol):
     """Workers elsewhere: a `RayCluster`, or the processes of `SeveralDevices`."""
 
-    def embed(
-        self,
-        shares: Sequence[Share],
-        jobs: Sequence[Job],
-        stores: Sequence[Store],
-        *,
-        decoders: int | None,
-        batch: int | None,
-    ) -> Generator[Done, None, None]:
+    def embed(self, work: Work) -> Generator[Done, None, None]:
         """Embed the shares and yield what became of them, stretch by stretch, each once, as it comes in.
-
-        Args:
-            shares: rows that the same encoders need. jobs, stores: the encoders, and where their vectors go.
-            decoders: decoding processes, as it is asked for. batch: images per forward pass, by default that of the
-                device.
 
         Raises:
             EmbedkitError: the workers can't be had, or can't go on.
@@ -55,7 +40,7 @@ def embed_elsewhere(
     Args:
         phases: who among the targets needs the same rows -> these rows. addresses: of all rows.
         targets: all that need any.
-        decoders, batch: as in `Cluster.embed`.
+        decoders, batch: as in `Work`.
 
     Raises:
         EmbedkitError: as `Cluster.embed`; a worker met an error, or writes where it can't be seen from here.
@@ -64,8 +49,8 @@ def embed_elsewhere(
         Share(tuple(rows.tolist()), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()
     ]
     spent = []
-    jobs, stores = [target.job for target in targets], [target.store for target in targets]
-    with closing(cluster.embed(shares, jobs, stores, decoders=decoders, batch=batch)) as flow:
+    work = Work(shares, [target.job for target in targets], [target.store for target in targets], decoders, batch)
+    with closing(cluster.embed(work)) as flow:
         for done in flow:
             if done.error:
                 raise EmbedkitError(done.error)

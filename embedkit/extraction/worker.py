@@ -48,6 +48,28 @@ def pieces(shares: Sequence[Share], workers: int, batch: int | None, most: int) 
         yield from share.cut(-(-size // stretch) * stretch)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What workers elsewhere are to do.
+
+    Attributes:
+        shares: rows that the same encoders need. jobs, stores: the encoders, and where the vectors of each go.
+        decoders: decoding processes, as they are asked for. batch: images per forward pass, by default that of the
+            device.
+    """
+
+    shares: Sequence[Share]
+    jobs: Sequence[Job]
+    stores: Sequence[Store]
+    decoders: int | None
+    batch: int | None
+
+    @property
+    def images(self) -> int:
+        """How many rows there are."""
+        return sum(len(share.rows) for share in self.shares)
+
+
 @dataclass
 class Made:
     """What one encoder has committed since it was last asked.

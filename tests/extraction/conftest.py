@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.extraction.fake import write_images
+from tests.extraction.fake import MANY, write_images, write_odd_images
 
 
 @pytest.fixture
@@ -17,3 +17,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`MANY` images, and some that are odd."""
+    folder = tmp_path_factory.mktemp("many") / "images"
+    write_odd_images(folder, MANY)
+    return folder

@@ -73,6 +73,10 @@ def write_images(folder: Path, n: int, first: int = 0) -> None:
         Image.fromarray(pixels).save(place / f"{number:05}.png")
 
 
+# Several shards for each of two workers.
+MANY = 1400
+
+
 def write_odd_images(folder: Path, n: int) -> None:
     """Write n images, one that is broken, and one whose bytes are those of another."""
     write_images(folder, n)

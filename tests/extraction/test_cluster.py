@@ -19,9 +19,8 @@ from embedkit.cache import read
 from embedkit.datasets import open_dataset
 from embedkit.extraction import RayCluster, Report, extract
 from embedkit.extraction.cluster import _room
-from tests.extraction.fake import FakeEncoder, job, run, write_odd_images
+from tests.extraction.fake import MANY, FakeEncoder, job, run
 
-ROWS = 1400
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'embedkit[ray]'")
 
 
@@ -36,13 +35,6 @@ class Elsewhere(FakeEncoder):
 
         Path(self.mark, str(os.getpid())).write_text(ray.get_runtime_context().get_node_id())
         return super().encode(batch)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("many") / "images"
-    write_odd_images(folder, ROWS)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +64,7 @@ def _same(one: Report, two: Report) -> None:
 
 @needs_ray
 def test_the_cache_is_the_same_though_a_worker_is_killed_half_way(
-    folder: Path, tmp_path: Path, cluster: RayCluster
+    many: Path, tmp_path: Path, cluster: RayCluster
 ) -> None:
     marks, killed = tmp_path / "marks", []
     marks.mkdir()
@@ -86,34 +78,34 @@ def test_the_cache_is_the_same_though_a_worker_is_killed_half_way(
     killer = Thread(target=kill_one, daemon=True)
     killer.start()
     slow = replace(job(Elsewhere(pause=0.02, mark=str(marks))), multiply_adds=lambda _: 7)
-    data = open_dataset(f"folder:{folder}")
+    data = open_dataset(f"folder:{many}")
     report = extract(data, slow, tmp_path / "cache", workers=0, batch=8, cluster=cluster)
     assert killed
     assert {int(mark.name) for mark in marks.iterdir()} > {killed[0]}
     assert len({mark.read_text() for mark in marks.iterdir()}) == 2
     assert os.getpid() not in {int(mark.name) for mark in marks.iterdir()}
-    assert (report.total, report.embedded, len(report.ledger)) == (ROWS + 2, ROWS, 1)
-    _same(report, run(folder, tmp_path / "other"))
+    assert (report.total, report.embedded, len(report.ledger)) == (MANY + 2, MANY, 1)
+    _same(report, run(many, tmp_path / "other"))
     assert not list(tmp_path.rglob(".shards/*"))
     assert '"multiply_adds_per_image": 7' in read(report.path).provenance["cost"]
 
 
 @needs_ray
-def test_a_bug_in_a_worker_is_told(folder: Path, tmp_path: Path, cluster: RayCluster) -> None:
+def test_a_bug_in_a_worker_is_told(many: Path, tmp_path: Path, cluster: RayCluster) -> None:
     class Buggy(FakeEncoder):
         def encode(self, batch: np.ndarray) -> np.ndarray:
             raise ZeroDivisionError("by nought")
 
     with pytest.raises(EmbedkitError, match=r"a Ray worker failed: .*by nought"):
-        extract(open_dataset(f"folder:{folder}"), job(Buggy()), tmp_path, workers=0, cluster=cluster)
+        extract(open_dataset(f"folder:{many}"), job(Buggy()), tmp_path, workers=0, cluster=cluster)
 
 
 @needs_ray
-def test_a_cluster_without_room_is_refused(folder: Path, tmp_path: Path, cluster: RayCluster) -> None:
+def test_a_cluster_without_room_is_refused(many: Path, tmp_path: Path, cluster: RayCluster) -> None:
     with pytest.raises(EmbedkitError, match=r"room for 2 workers .* not for 3.*--ray-workers"):
-        extract(open_dataset(f"folder:{folder}"), job(), tmp_path, cluster=RayCluster(workers=3))
+        extract(open_dataset(f"folder:{many}"), job(), tmp_path, cluster=RayCluster(workers=3))
     with pytest.raises(EmbedkitError, match=r"room for 0 workers with a core and 1 GPUs each"):
-        extract(open_dataset(f"folder:{folder}"), job(), tmp_path, cluster=RayCluster(gpus_per_worker=1))
+        extract(open_dataset(f"folder:{many}"), job(), tmp_path, cluster=RayCluster(gpus_per_worker=1))
 
 
 def _nodes(*held: tuple[int, float]) -> list[dict[str, Any]]:

@@ -19,10 +19,9 @@ from embedkit.datasets import open_dataset
 from embedkit.encoders import Occasion
 from embedkit.extraction import Job, Report, SeveralDevices, embedding_cost, extract, extract_all_named, prepare, worker
 from embedkit.extraction import devices as room
-from embedkit.extraction.worker import Share
-from tests.extraction.fake import FakeEncoder, job, run, write_images, write_odd_images
+from embedkit.extraction.worker import Share, Work
+from tests.extraction.fake import MANY, FakeEncoder, job, run, write_images
 
-ROWS = 1400
 TWO = ("cpu:0", "cpu:1")
 TOP = Path(__file__).resolve().parents[2]
 
@@ -51,16 +50,9 @@ def on_two(marks: Path, pause: float = 0.0, **changed: Any) -> Job:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("many") / "images"
-    write_odd_images(folder, ROWS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def alone(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def alone(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What one process makes of the images."""
-    return run(folder, tmp_path_factory.mktemp("alone"))
+    return run(many, tmp_path_factory.mktemp("alone"))
 
 
 def _same(one: Report, two: Report) -> None:
@@ -95,7 +87,7 @@ class Counting:
 
 
 def test_the_cache_is_that_of_one_process_though_one_of_two_is_killed_half_way(
-    folder: Path, tmp_path: Path, alone: Report, monkeypatch: pytest.MonkeyPatch
+    many: Path, tmp_path: Path, alone: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that a share has several stretches: what was told of the first ones must not be told again.
     monkeypatch.setattr(worker, "_SHARES_PER_WORKER", 1)
@@ -109,11 +101,11 @@ def test_the_cache_is_that_of_one_process_though_one_of_two_is_killed_half_way(
         os.kill(killed[0], signal.SIGKILL)
 
     Thread(target=kill_one, daemon=True).start()
-    data = open_dataset(f"folder:{folder}")
+    data = open_dataset(f"folder:{many}")
     report = extract(data, done, tmp_path / "cache", workers=0, batch=8, progress=progress)
     assert killed
     _same(report, alone)
-    assert progress.done == ROWS + 2
+    assert progress.done == MANY + 2
     # Its share is done again by the process in its place, or by the other one if that is through before.
     assert {device: set(map(int, pids)) & set(killed) for device, pids in _marked(marks).items()} == {
         "cpu:0": set(),
@@ -123,29 +115,29 @@ def test_the_cache_is_that_of_one_process_though_one_of_two_is_killed_half_way(
     assert not list(tmp_path.rglob(".shards/*"))
     cost = embedding_cost(read(report.path).provenance)
     assert cost is not None
-    assert cost.cost.multiply_adds == 7 * ROWS
+    assert cost.cost.multiply_adds == 7 * MANY
     # Of its own process, and of each of two processes that have imported and decoded.
     assert cost.cost.processor_seconds > 1
     assert not [pid for pids in _marked(marks).values() for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_a_part_of_a_set_is_shared_too(folder: Path, tmp_path: Path, alone: Report) -> None:
-    data, several = f"folder:{folder}", on_two(tmp_path / "marks")
+def test_a_part_of_a_set_is_shared_too(many: Path, tmp_path: Path, alone: Report) -> None:
+    data, several = f"folder:{many}", on_two(tmp_path / "marks")
     extract_all_named(data, [several], tmp_path / "c", workers=0, batch=8, part=(1, 2))
     extract_all_named(data, [job()], tmp_path / "c", workers=0, batch=8, part=(2, 2))
     assert _marked(tmp_path / "marks").keys() <= set(TWO)
     assert os.getpid() not in set.union(*_marked(tmp_path / "marks").values())
     [merged] = extract_all_named(data, [several], tmp_path / "c", merge_only=True)
-    assert (merged.embedded, merged.reused) == (0, ROWS + 1)
+    assert (merged.embedded, merged.reused) == (0, MANY + 1)
     assert read(merged.path).X.tobytes() == read(alone.path).X.tobytes()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_no_process_and_loses_no_shard(
-    folder: Path, tmp_path: Path, alone: Report, how: signal.Signals
+    many: Path, tmp_path: Path, alone: Report, how: signal.Signals
 ) -> None:
     marks = tmp_path / "marks"
-    words = [str(folder), str(tmp_path / "cache"), str(marks)]
+    words = [str(many), str(tmp_path / "cache"), str(marks)]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.extraction.test_devices", *words], cwd=TOP, stderr=subprocess.PIPE, text=True
     )
@@ -163,7 +155,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_loses_no_shard(
     while any(Path(f"/proc/{pid}").exists() for pid in left):
         assert time.monotonic() < ended, "a process has outlived the run"
         time.sleep(0.05)
-    report = run(folder, tmp_path / "cache")
+    report = run(many, tmp_path / "cache")
     assert report.reused >= 512
     assert read(report.path).X.tobytes() == read(alone.path).X.tobytes()
 
@@ -185,14 +177,14 @@ def test_a_network_of_torch_gives_the_same_bits(tmp_path: Path) -> None:
     assert [report.engine for report in reports] == ["torch", "torch"]
 
 
-def test_a_process_that_fails_says_on_which_device(folder: Path, tmp_path: Path) -> None:
+def test_a_process_that_fails_says_on_which_device(many: Path, tmp_path: Path) -> None:
     def load(_: Occasion, device: str) -> Any:
         raise ZeroDivisionError("by nought") if device == "cpu:1" else EmbedkitError("no such thing")
 
     for device, said in (("cpu:1", "process for cpu:1 failed with ZeroDivisionError: by nought"), ("cpu:0", "no such")):
         failing = replace(job(), load=load, devices=(device, device))
         with pytest.raises(EmbedkitError, match=said):
-            extract(open_dataset(f"folder:{folder}"), failing, tmp_path, workers=0, batch=8)
+            extract(open_dataset(f"folder:{many}"), failing, tmp_path, workers=0, batch=8)
 
 
 def test_a_process_that_can_not_start_ends_the_run(tmp_path: Path) -> None:
@@ -201,7 +193,7 @@ def test_a_process_that_can_not_start_ends_the_run(tmp_path: Path) -> None:
 
     dying = replace(job(), dtype=_Deadly(die))
     share = Share((0,), ("a",), (0,))
-    flow = SeveralDevices(TWO).embed([share], [dying], [Store(tmp_path, "d", "e", "k")], decoders=0, batch=8)
+    flow = SeveralDevices(TWO).embed(Work([share], [dying], [Store(tmp_path, "d", "e", "k")], 0, 8))
     with pytest.raises(EmbedkitError, match=r"the process for cpu:0 died before it embedded anything \(status 3\)"):
         list(flow)
 

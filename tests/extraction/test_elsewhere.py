@@ -1,6 +1,6 @@
 """What workers elsewhere made comes into the cache files as if it had been made here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,13 @@ import pytest
 from PIL import Image
 
 from embedkit import EmbedkitError, images
-from embedkit.cache import Store, read
+from embedkit.cache import read
 from embedkit.cost import Cost
 from embedkit.datasets import open_dataset
-from embedkit.extraction import Interrupted, Job, Report, extract, extract_all
+from embedkit.extraction import Interrupted, Report, extract, extract_all
 from embedkit.extraction.elsewhere import together
-from embedkit.extraction.worker import Done, Share, Worker
-from tests.extraction.fake import Failing, FakeEncoder, job, run, write_odd_images
-
-ROWS = 700
+from embedkit.extraction.worker import Done, Share, Work, Worker
+from tests.extraction.fake import MANY, Failing, FakeEncoder, job, run
 
 
 class InThisProcess:
@@ -29,25 +27,16 @@ class InThisProcess:
     def __init__(self) -> None:
         self.shares: list[Share] = []
 
-    def embed(
-        self, shares: Sequence[Share], jobs: Sequence[Job], stores: Sequence[Store], *, decoders: int, batch: int
-    ) -> Iterator[Done]:
-        self.shares += shares
-        worker = Worker(jobs, stores, ROWS, decoders, batch)
-        for share in shares:
+    def embed(self, work: Work) -> Iterator[Done]:
+        self.shares += work.shares
+        worker = Worker(work.jobs, work.stores, work.images, work.decoders, work.batch)
+        for share in work.shares:
             yield from worker.embed(share)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("many") / "images"
-    write_odd_images(folder, ROWS)
-    return folder
-
-
-def _elsewhere(folder: Path, cache: Path, encoder: FakeEncoder | None = None, **options: Any) -> Report:
+def _elsewhere(many: Path, cache: Path, encoder: FakeEncoder | None = None, **options: Any) -> Report:
     options = {"workers": 0, "batch": 8, "cluster": InThisProcess(), **options}
-    return extract(open_dataset(f"folder:{folder}"), job(encoder), cache, **options)
+    return extract(open_dataset(f"folder:{many}"), job(encoder), cache, **options)
 
 
 def _same(one: Report, two: Report) -> None:
@@ -56,27 +45,25 @@ def _same(one: Report, two: Report) -> None:
     assert (one.total, one.embedded, one.reused, one.ledger) == (two.total, two.embedded, two.reused, two.ledger)
 
 
-def test_the_file_and_the_report_are_those_of_a_run_here(folder: Path, tmp_path: Path) -> None:
-    _same(_elsewhere(folder, tmp_path / "one"), run(folder, tmp_path / "two"))
+def test_the_file_and_the_report_are_those_of_a_run_here(many: Path, tmp_path: Path) -> None:
+    _same(_elsewhere(many, tmp_path / "one"), run(many, tmp_path / "two"))
     assert not list(tmp_path.rglob(".shards/*"))
 
 
-def test_what_is_there_is_kept_and_several_encoders_share_a_pass(folder: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_kept_and_several_encoders_share_a_pass(many: Path, tmp_path: Path) -> None:
     part = tmp_path / "part"
-    for path in sorted(folder.rglob("*.png"))[:300]:
+    for path in sorted(many.rglob("*.png"))[:300]:
         (part / path.parent.name).mkdir(parents=True, exist_ok=True)
         (part / path.parent.name / path.name).write_bytes(path.read_bytes())
     run(part, tmp_path / "cache")
     here = InThisProcess()
     jobs = [job(), replace(job(weights="2"), multiply_adds=lambda _: 7)]
     options: dict[str, Any] = {"workers": 0, "batch": 8, "cluster": here}
-    one, two = extract_all(open_dataset(f"folder:{folder}"), jobs, tmp_path / "cache", **options)
-    assert (one.embedded, two.embedded) == (ROWS - 300, ROWS)
+    one, two = extract_all(open_dataset(f"folder:{many}"), jobs, tmp_path / "cache", **options)
+    assert (one.embedded, two.embedded) == (MANY - 300, MANY)
     # The broken image is tried for both.
-    assert {share.which: len(share.rows) for share in here.shares} == {(1,): 301, (0, 1): ROWS - 300 + 1}
-    assert (
-        read(one.path).X.tobytes() == read(two.path).X.tobytes() == read(run(folder, tmp_path / "o").path).X.tobytes()
-    )
+    assert {share.which: len(share.rows) for share in here.shares} == {(1,): 301, (0, 1): MANY - 300 + 1}
+    assert read(one.path).X.tobytes() == read(two.path).X.tobytes() == read(run(many, tmp_path / "o").path).X.tobytes()
     assert '"multiply_adds_per_image": 7' in read(two.path).provenance["cost"]
 
 
@@ -93,27 +80,27 @@ def test_images_are_decoded_as_the_key_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [EmbedkitError("another output"), KeyboardInterrupt()])
-def test_what_was_made_before_an_error_is_kept(folder: Path, tmp_path: Path, error: BaseException) -> None:
+def test_what_was_made_before_an_error_is_kept(many: Path, tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(
         EmbedkitError, match=r"another output \(a worker on|The 256 embeddings made until now are kept"
     ) as told:
-        _elsewhere(folder, tmp_path / "one", Failing(error=error, after=70))
+        _elsewhere(many, tmp_path / "one", Failing(error=error, after=70))
     assert isinstance(told.value, Interrupted) == isinstance(error, KeyboardInterrupt)
-    report = _elsewhere(folder, tmp_path / "one")
+    report = _elsewhere(many, tmp_path / "one")
     assert report.reused >= 256
-    assert read(report.path).X.tobytes() == read(run(folder, tmp_path / "two").path).X.tobytes()
+    assert read(report.path).X.tobytes() == read(run(many, tmp_path / "two").path).X.tobytes()
 
 
-def test_shards_that_can_not_be_seen_from_here_are_told(folder: Path, tmp_path: Path) -> None:
+def test_shards_that_can_not_be_seen_from_here_are_told(many: Path, tmp_path: Path) -> None:
     class OnAnotherDisk(InThisProcess):
-        def embed(self, shares: Any, jobs: Any, stores: Any, **how: Any) -> Iterator[Done]:
-            for done in super().embed(shares, jobs, stores, **how):
+        def embed(self, work: Work) -> Iterator[Done]:
+            for done in super().embed(work):
                 for made in done.made:
                     made.shards[:] = [replace(shard, path=tmp_path / "elsewhere") for shard in made.shards]
                 yield done
 
     with pytest.raises(EmbedkitError, match="--cache must be a folder that all nodes share"):
-        _elsewhere(folder, tmp_path, cluster=OnAnotherDisk())
+        _elsewhere(many, tmp_path, cluster=OnAnotherDisk())
 
 
 def test_the_clock_is_of_here_and_the_processors_are_everybodys() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import dot, largest_change, line_search
-from embedkit.probing.solver.objective import Objective, Problems, State
+from embedkit.probing.solver.objective import Objective, Point, Problems
 from embedkit.probing.solver.precondition import Preconditioner
 from embedkit.probing.solver.rotation import Axes
 
@@ -37,43 +37,44 @@ def descend(
     objective: Objective,
     hessian: Hessian,
     axes: Axes,
-    problems: Problems,
-    W: np.ndarray,
-    state: State,
+    point: Point,
     preconditioner: Preconditioner,
     enough: np.ndarray,
 ) -> np.ndarray:
-    """Go down from W (K, P, d + 1), and return where that leads.
+    """Go down from a point of P problems, and return where that leads, W (K, P, d + 1).
 
     Args:
-        state: there. enough: (P,), a change of probabilities at which a problem is done.
+        enough: (P,), a change of probabilities at which a problem is done.
     """
-    W, changes = W.copy(), np.full((1, W.shape[1]), np.inf)
+    W, active = point.W.copy(), np.arange(point.W.shape[1])
+    changes = np.full((1, len(active)), np.inf)
     pairs: list[_Pair] = []
-    active = np.arange(W.shape[1])
-    gradient = axes.along(state.gradient)
+    gradient = axes.along(point.state.gradient)
     for _ in range(_STEPS):
-        here = problems.at(active)
+        here = point.problems
         if not pairs:
             step = preconditioner.solve(-gradient, here)
             # It may have been made at another C, and its steps be much too long.
-            scale = _part(-dot(gradient, step), dot(step, hessian.times(step, here, state.wrong, active)))
+            scale = _part(
+                -dot(gradient, step), dot(step, hessian.times(step, here, point.state.wrong, np.arange(len(active))))
+            )
             step *= scale
         else:
             step = _step(gradient, pairs, preconditioner, scale, here)
-        moved = line_search(objective, here, W[:, active], state, axes.back(step))
-        W[:, active] = moved.W
+        moved = line_search(objective, point, axes.back(step))
+        there = moved.point
+        W[:, active] = there.W
         last = changes[-1].copy()
-        last[active] = largest_change(state.wrong, moved.state.wrong)
+        last[active] = largest_change(point.state.wrong, there.state.wrong)
         changes = np.concatenate([changes, last[None]])
-        following = axes.along(moved.state.gradient)
+        following = axes.along(there.state.gradient)
         pairs = [*pairs[1 - _MEMORY :], _pair(moved.length.astype(np.float32)[:, None] * step, following - gradient)]
         going = last[active] > enough[active]
         if len(changes) > _LOOK_BACK + 1:
             going &= last[active] < changes[-1 - _LOOK_BACK, active] / 2
         if not going.any():
             break
-        active, state, gradient, scale = active[going], moved.state.at(going), following[:, going], scale[going]
+        active, point, gradient, scale = active[going], there.at(going), following[:, going], scale[going]
         pairs = [pair.at(going) for pair in pairs]
     return W
 

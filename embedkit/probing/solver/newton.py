@@ -11,15 +11,15 @@ import numpy as np
 
 from embedkit.probing.solver.arrays import Array, host, library
 from embedkit.probing.solver.hessian import Hessian
-from embedkit.probing.solver.objective import Objective, Problems, State, penalty
+from embedkit.probing.solver.objective import Objective, Point, Problems, penalty
 from embedkit.probing.solver.precondition import Preconditioner
 from embedkit.probing.solver.rotation import Axes
 
 # A problem has converged when one more step would move no probability of any image by more than what is asked, and w
 # by no larger part of its length, nor by more than this part. Where C is small no probability depends on w, but the
-# ranking of the images does; where it is large those of the fitted images are certain, those of others are not.
-# Lengths are those of the Hessian, to which the scores count as the objective depends on them.
-_RANKING = 3e-5
+# ranking of the images does; where it is large those of the fitted images are certain, those of others are not. Or by
+# no more than the second part of the length that the Hessian gives it: by the scores, as the objective depends on them.
+_RANKING, _SCORES = 1e-4, 3e-5
 STEPS = 60
 # A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
 _FORCING = (0.01, 0.1)
@@ -52,63 +52,59 @@ def minimise(
     objective: Objective,
     hessian: Hessian,
     axes: Axes,
-    problems: Problems,
-    W: np.ndarray,
-    state: State,
+    point: Point,
     preconditioner: Preconditioner,
     accuracy: np.ndarray,
 ) -> Found:
-    """Minimise from W (K, P, d + 1), overwritten.
+    """Minimise from a point of P problems.
 
     Args:
-        state: there.
         preconditioner: to begin with; a sharper one takes its place when a step needs many iterations.
         accuracy: (P,), of the probabilities, when a problem has converged.
     """
-    P = W.shape[1]
+    problems, W, P = point.problems, point.W.copy(), point.W.shape[1]
     converged, gap, iterations = np.zeros(P, bool), np.full(P, np.inf), np.zeros(P, np.int64)
     forcing, used, before = np.full(P, _FORCING[1]), np.full(P, _FORCING[1]), np.zeros(P)
-    active, value = np.arange(P), state.value.copy()
-    wrong = [block[:, active] for block in state.wrong]
+    active, value = np.arange(P), point.state.value.copy()
+    wrong = [block[:, active] for block in point.state.wrong]
     steps = 0
     for _ in range(STEPS):
         steps += 1
         inner = preconditioner.patience
-        here = problems.at(active)
-        downhill = -axes.along(state.gradient)
-        heavy, wrong_there = hessian.without_light(here, state.wrong)
+        here = point.problems
+        downhill = -axes.along(point.state.gradient)
+        heavy, wrong_there = hessian.without_light(here, point.state.wrong)
         step, count = _newton_step(heavy, here, wrong_there, downhill, preconditioner, forcing[active], inner)
         if heavy is not hessian:
             hessian.multiply_adds += heavy.multiply_adds
-        moved = line_search(objective, here, W[:, active], state, axes.back(step))
-        W[:, active] = moved.W
+        moved = line_search(objective, point, axes.back(step))
+        there = moved.point
+        W[:, active] = there.W
         iterations[active] += count
-        change = largest_change(state.wrong, moved.state.wrong)
+        change = largest_change(point.state.wrong, there.state.wrong)
         last = np.stack([change, moved.expected])
         shrunk = np.divide(change, before[active], out=_SAFE * used[active], where=before[active] > 0)
         safe = np.clip(shrunk / used[active], 1, _SAFE)
         following = last * np.minimum(1, safe * forcing[active]) ** [[1], [2]]
-        gap[active] = following[1] / moved.state.value
+        gap[active] = following[1] / there.state.value
         settled = (moved.length == 1) & (count < inner) & (following[0] <= accuracy[active])
-        least = np.minimum(_RANKING, accuracy[active]) ** 2
-        least = np.maximum(least * penalty(moved.W), objective.rounding**2 * moved.state.value)
-        arrived = settled & (following[1] <= least)
+        least = np.minimum(_RANKING, accuracy[active]) ** 2 * penalty(there.W)
+        arrived = settled & (following[1] <= np.maximum(least, objective.rounding**2 * there.state.value))
         if (unsure := np.flatnonzero(settled & ~arrived)).size:
-            there = heavy.energy(axes.along(moved.W[:, unsure]), here.at(unsure), wrong_there, unsure)
-            arrived[unsure] = following[1][unsure] <= np.minimum(_RANKING, accuracy[active[unsure]]) ** 2 * there
+            length = heavy.energy(axes.along(there.W[:, unsure]), here.at(unsure), wrong_there, unsure)
+            arrived[unsure] = following[1][unsure] <= np.minimum(_SCORES, accuracy[active[unsure]]) ** 2 * length
         before[active], used[active] = change, forcing[active]
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)
-        state = moved.state
-        value[active] = state.value
-        for whole, part in zip(wrong, state.wrong, strict=True):
+        value[active] = there.state.value
+        for whole, part in zip(wrong, there.state.wrong, strict=True):
             whole[:, active] = part
         converged[active] = arrived
         if arrived.all():
             break
         if (hard := active[count == inner]).size:
             preconditioner = preconditioner.sharper(problems, wrong, hard)
-        active, state = active[~arrived], state.at(~arrived)
+        active, point = active[~arrived], there.at(~arrived)
     return Found(W, value, wrong, converged, gap, iterations, steps, preconditioner)
 
 
@@ -159,26 +155,26 @@ def _newton_step(
 
 @dataclass(frozen=True)
 class Moved:
-    """A step taken: to W (K, P, d + 1), the state there, and of each problem the step's length and expected win."""
+    """A step taken: where to, and of each problem its length and what it was expected to win, (P,)."""
 
-    W: np.ndarray
-    state: State
+    point: Point
     length: np.ndarray
     expected: np.ndarray
 
 
-def line_search(objective: Objective, problems: Problems, W: np.ndarray, state: State, direction: np.ndarray) -> Moved:
-    """Go from W (K, P, d + 1) along a direction, half as far where that is not lower, and so on."""
+def line_search(objective: Objective, point: Point, direction: np.ndarray) -> Moved:
+    """Go from a point along a direction (K, P, d + 1), half as far where that is not lower, and so on."""
+    problems, state = point.problems, point.state
     slope = dot(state.gradient, direction)
-    length = np.ones(W.shape[1])
+    length = np.ones(direction.shape[1])
     for _ in range(_BACKTRACKS):
-        moved = W + length[:, None] * direction
-        new = objective.at(moved, problems)
+        W = point.W + length[:, None] * direction
+        new = objective.at(W, problems)
         low = new.value <= state.value * (1 + objective.rounding) + 1e-4 * length * slope
         if low.all():
             break
         length = np.where(low, length, length / 2)
-    return Moved(moved, new, length, -slope / 2)
+    return Moved(Point(problems, W, new), length, -slope / 2)
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

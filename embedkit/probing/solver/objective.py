@@ -49,6 +49,19 @@ class State:
         return State(self.value[chosen], self.gradient[:, chosen], [block[:, chosen] for block in self.wrong])
 
 
+@dataclass(frozen=True)
+class Point:
+    """Coefficients W (K, P, d + 1) of problems, and the state there."""
+
+    problems: Problems
+    W: np.ndarray
+    state: State
+
+    def at(self, chosen: np.ndarray) -> "Point":
+        """Return it of some problems."""
+        return Point(self.problems.at(chosen), self.W[:, chosen], self.state.at(chosen))
+
+
 class Objective:
     """C * sum_i weight_i loss_i + |w|^2 / 2 for each of several problems; the intercept is not penalised.
 

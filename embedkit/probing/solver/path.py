@@ -12,7 +12,7 @@ import numpy as np
 from embedkit.probing.solver.descent import descend
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import minimise
-from embedkit.probing.solver.objective import Objective, Problems, State, penalty
+from embedkit.probing.solver.objective import Objective, Point, Problems, penalty
 from embedkit.probing.solver.precondition import ClassBlocks, Preconditioner
 from embedkit.probing.solver.rotation import Axes
 from embedkit.probing.solver.spectral import Spectral
@@ -86,11 +86,11 @@ def solve_path(
     grid = _with_steps(Cs, max(_EASY, _EASY_ROWS / len(hessian.features)) if tall else _EASY)
     first = Problems(every, np.full(B, grid[0]))
     guide = rough or objective
-    W, state = start, guide.at(start, first)
+    point = Point(first, start, guide.at(start, first))
     known: Preconditioner = (
-        Spectral(hessian, family, first, state.wrong)
+        Spectral(hessian, family, first, point.state.wrong)
         if tall and K == 1
-        else ClassBlocks(hessian, family, first, state.wrong, rotated=not tall, early=True)
+        else ClassBlocks(hessian, family, first, point.state.wrong, rotated=not tall, early=True)
     )
     solved: list[Known] = []
     while len(grid):
@@ -99,13 +99,13 @@ def solve_path(
         together, grid = np.split(grid, [int(np.clip(close, 1, max(1, _WIDE // (K * B))))])
         problems = Problems(np.tile(every, len(together)), np.repeat(together, B))
         if solved:
-            W, state = _better_start(guide, problems, solved)
+            point = _better_start(guide, problems, solved)
         wanted = np.where(np.isin(problems.C, Cs), accuracy, _ROUGH)
         before = hessian.multiply_adds + guide.multiply_adds
         if guide is not objective:
-            W = descend(guide, hessian, axes, problems, W, state, known, wanted)
-            state = objective.at(W, problems)
-        found = minimise(objective, hessian, axes, problems, W, state, known, wanted)
+            W = descend(guide, hessian, axes, point, known, wanted)
+            point = Point(problems, W, objective.at(W, problems))
+        found = minimise(objective, hessian, axes, point, known, wanted)
         for number, C in enumerate(together):
             own = np.arange(number * B, (number + 1) * B)
             solved = [*solved[1 - _CURVE :], Known(C, found.W[:, own], found.value[own])]
@@ -119,18 +119,18 @@ def solve_path(
             guide = objective
 
 
-def _better_start(objective: Objective, problems: Problems, solved: list[Known]) -> tuple[np.ndarray, State]:
-    """Return W (K, P, d + 1) on the curve, or the last solution where it is better, and the state there.
+def _better_start(objective: Objective, problems: Problems, solved: list[Known]) -> Point:
+    """Return a point on the curve, or the last solution where it is better.
 
     A curve leads far astray where a class can just be told apart from the others: its coefficients begin to grow.
     """
     W = np.concatenate([_continued(solved, C) for C in np.unique(problems.C)], axis=1)
     state = objective.at(W, problems)
     if not (astray := state.value > solved[-1].value_at(problems.C)).any():
-        return W, state
+        return Point(problems, W, state)
     last = solved[-1].W
     W = np.where(astray[:, None], last[:, np.arange(W.shape[1]) % last.shape[1]], W)
-    return W, objective.at(W, problems)
+    return Point(problems, W, objective.at(W, problems))
 
 
 def _with_steps(Cs: np.ndarray, easy: float) -> np.ndarray:

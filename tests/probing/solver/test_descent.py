@@ -5,7 +5,7 @@ import pytest
 
 from embedkit.probing.solver.descent import descend
 from embedkit.probing.solver.newton import minimise
-from embedkit.probing.solver.objective import Objective, Problems
+from embedkit.probing.solver.objective import Objective, Point, Problems
 from embedkit.probing.solver.precondition import ClassBlocks
 from tests.probing.solver.making import Made, made
 
@@ -17,16 +17,18 @@ def problems(C: float) -> Problems:
     return Problems(BOTH, np.full(2, C))
 
 
+def point(objective: Objective, W: np.ndarray, C: float) -> Point:
+    return Point(problems(C), W, objective.at(W, problems(C)))
+
+
 def blocks(at: Made, C: float) -> ClassBlocks:
     wrong = at.objective.at(np.zeros_like(at.W[:, :2]), problems(C)).wrong
     return ClassBlocks(at.hessian, FAMILY, problems(C), wrong, rotated=False)
 
 
 def minimum(at: Made, C: float) -> np.ndarray:
-    W = np.zeros_like(at.W[:, :2])
-    found = minimise(
-        at.objective, at.hessian, at.axes, problems(C), W, at.objective.at(W, problems(C)), blocks(at, C), np.ones(2)
-    )
+    begun = point(at.objective, np.zeros_like(at.W[:, :2]), C)
+    found = minimise(at.objective, at.hessian, at.axes, begun, blocks(at, C), np.ones(2))
     for _ in range(20):
         for p in BOTH:
             # Newton's steps by the definition of the second derivatives: the intercepts have nothing in common.
@@ -46,9 +48,8 @@ def test_it_leads_near_the_minimum(classes: int, made_at: float) -> None:
     with made(classes) as at:
         rough = Objective(at.hessian.features, at.loss, at.weights, at.blocks)
         W = 0.3 * at.W[:, :2]
-        state = rough.at(W, problems(2.0))
-        args = at.hessian, at.axes, problems(2.0), W, state, blocks(at, made_at), np.full(2, 1e-5)
-        found = descend(rough, *args)
+        begun = point(rough, W, 2.0)
+        found = descend(rough, at.hessian, at.axes, begun, blocks(at, made_at), np.full(2, 1e-5))
         wanted = minimum(at, 2.0)
         gradient = at.objective.at(wanted, problems(2.0)).gradient
         assert np.abs(gradient).max() < 1e-9 * np.abs(wanted).max() * len(at.X)
@@ -60,22 +61,20 @@ def test_it_leads_near_the_minimum(classes: int, made_at: float) -> None:
 @pytest.mark.parametrize("classes", [1, 3])
 def test_steps_of_a_preconditioner_that_is_all_wrong_are_no_longer_than_helps(classes: int) -> None:
     with made(classes) as at:
-        W, here = 0.3 * at.W[:, :2], problems(2.0)
-        state = at.objective.at(W, here)
-        found = descend(at.objective, at.hessian, at.axes, here, W, state, blocks(at, 2e-4), np.full(2, 1e-5))
-        lost, least = (at.objective.at(one, here).value for one in (found, minimum(at, 2.0)))
-        assert (lost - least < 0.5 * (state.value - least)).all()
+        begun = point(at.objective, 0.3 * at.W[:, :2], 2.0)
+        found = descend(at.objective, at.hessian, at.axes, begun, blocks(at, 2e-4), np.full(2, 1e-5))
+        lost, least = (at.objective.at(one, problems(2.0)).value for one in (found, minimum(at, 2.0)))
+        assert (lost - least < 0.5 * (begun.state.value - least)).all()
 
 
 def test_what_is_near_enough_stays_where_it_is_while_others_go_on() -> None:
     with made(3) as at:
         W = np.stack([minimum(at, 2.0)[:, 0], 0.3 * at.W[:, 1]], axis=1)
-        state = at.objective.at(W, problems(2.0))
-        args = at.hessian, at.axes, problems(2.0), W, state, blocks(at, 2.0), np.full(2, 1e-3)
-        found = descend(at.objective, *args)
+        begun = point(at.objective, W, 2.0)
+        found = descend(at.objective, at.hessian, at.axes, begun, blocks(at, 2.0), np.full(2, 1e-3))
         np.testing.assert_allclose(found[:, 0], W[:, 0], atol=1e-5)
         assert not np.allclose(found[:, 1], W[:, 1], atol=0.1)
-        assert (at.objective.at(found, problems(2.0)).value <= state.value).all()
+        assert (at.objective.at(found, problems(2.0)).value <= begun.state.value).all()
 
 
 def test_it_ends_where_steps_no_longer_help(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +83,9 @@ def test_it_ends_where_steps_no_longer_help(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(descent, "_STEPS", 1000)
     with made(3) as at:
         rough = Objective(at.hessian.features, at.loss, at.weights, at.blocks)
-        W = 0.3 * at.W[:, :2]
-        state = rough.at(W, problems(2.0))
+        begun = point(rough, 0.3 * at.W[:, :2], 2.0)
         before = rough.multiply_adds
-        found = descend(rough, at.hessian, at.axes, problems(2.0), W, state, blocks(at, 2.0), np.zeros(2))
+        found = descend(rough, at.hessian, at.axes, begun, blocks(at, 2.0), np.zeros(2))
         assert rough.multiply_adds < 60 * before
         least = at.objective.at(minimum(at, 2.0), problems(2.0)).value
         assert (at.objective.at(found, problems(2.0)).value < least * (1 + 1e-5)).all()

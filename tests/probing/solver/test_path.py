@@ -73,9 +73,9 @@ def test_a_start_that_leads_astray_is_left_for_the_last_solution(classes: int) -
         led = np.stack([50 * W[:, 0], 0.9 * W[:, 1]], axis=1)
         # The line through this one and the last leads there.
         back = W - (led - W) * np.log(0.1 / 0.04) / np.log(0.3 / 0.1)
-        begun, state = _better_start(at.objective, then, [Known(0.04, back, NONE), known])
+        begun = _better_start(at.objective, then, [Known(0.04, back, NONE), known])
         lower = at.objective.at(led, then).value < known.value_at(then.C)
         assert not lower[0]
-        np.testing.assert_array_equal(begun[:, 0], W[:, 0])
-        np.testing.assert_allclose(begun[:, 1], led[:, 1] if lower[1] else W[:, 1], rtol=1e-9, atol=1e-12)
-        np.testing.assert_array_equal(state.value, at.objective.at(begun, then).value)
+        np.testing.assert_array_equal(begun.W[:, 0], W[:, 0])
+        np.testing.assert_allclose(begun.W[:, 1], led[:, 1] if lower[1] else W[:, 1], rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(begun.state.value, at.objective.at(begun.W, then).value)
