@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from embedkit.probing.solver.descent import descend
+from embedkit.probing.solver.features import over_classes
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.newton import minimise
 from embedkit.probing.solver.objective import Objective, Point, Problems, penalty
@@ -125,6 +126,8 @@ def _better_start(objective: Objective, problems: Problems, solved: list[Known])
     A curve leads far astray where a class can just be told apart from the others: its coefficients begin to grow.
     """
     W = np.concatenate([_continued(solved, C) for C in np.unique(problems.C)], axis=1)
+    # Scores don't show that a sum over the classes has left 0, and what rounding adds to it would grow along the path.
+    W = over_classes(W[: objective.loss.free], len(W))
     state = objective.at(W, problems)
     if not (astray := state.value > solved[-1].value_at(problems.C)).any():
         return Point(problems, W, state)

@@ -330,6 +330,20 @@ def test_what_is_found_for_the_search_is_close_enough_for_its_auc() -> None:
             assert first == pytest.approx(second, abs=1e-4)
 
 
+@pytest.mark.parametrize("accuracy", [1e-3, 1e-4, 5e-6])
+def test_what_no_score_shows_does_not_grow_along_the_path(accuracy: float) -> None:
+    # Overlapping classes, whose solution hardly changes where C is large: the path follows its curve far.
+    X, y, _ = clustered()
+    X, grid = standard(X).astype(np.float32), np.logspace(-6, 5, 45)
+    found = solve_folds(X, truth_of(y), True, grid, np.ones((1, len(X))), accuracy)
+    assert found.converged.all()
+    scale = np.abs(found.coef).max(axis=(2, 3))
+    assert (np.abs(found.coef.sum(axis=2)).max(axis=2) < 1e-5 * scale).all()
+    for c in range(28, 45, 2):
+        expected = exactly(X, y, grid[c]).predict_proba(X.astype(float))
+        np.testing.assert_allclose(softmax(X @ found.coef[0, c].T + found.intercept[0, c]), expected, atol=5e-6)
+
+
 def test_embeddings_are_left_as_they_are() -> None:
     X, y, _ = clustered(60, 5, 3)
     before = X.copy()
