@@ -14,7 +14,10 @@ parser.add_argument("data")
 parser.add_argument("models", nargs=2)
 arguments = parser.parse_args()
 
-one, two = (ek.load(model, arguments.data) for model in arguments.models)
+try:
+    one, two = (ek.load(model, arguments.data) for model in arguments.models)
+except ek.EmbedkitError as error:
+    parser.error(str(error))
 # Each cache lists the images that could be read with that encoder: keep those of both, in one order.
 rows = one.table.reset_index().merge(two.table.reset_index()[["index", "id"]], on="id", suffixes=("_one", "_two"))
 both = ek.EmbeddingSet.from_arrays(

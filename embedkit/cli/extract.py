@@ -99,7 +99,8 @@ def print_report(report: Any, idle: str = "nothing to do", part: str | None = No
     else:
         counts = f"{idle}, all {report.reused} had their embedding"
     # The file itself comes of the merge.
-    where = f"part {part} of {report.path}: when all are done, embedkit cache merge" if part else report.path
+    merge = "when all are done, embedkit cache merge with this --model and --data"
+    where = f"part {part} of {report.path}: {merge}" if part else report.path
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {where}")
     if report.ledger:
         print_failed(report.ledger, f"embedkit cache info {report.data}/{report.model}")

@@ -135,6 +135,7 @@ def probe(
         for head in heads
         for each_level in api.each(level or ["image"])
     ]
+    api.check_target(api.each(data), target, places.root)
     steps = Steps()
     failed: dict[str, int] = {}
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}

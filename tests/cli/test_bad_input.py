@@ -196,3 +196,11 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def test_a_target_that_is_none_is_refused_before_the_set_is_embedded(
+    embedkit: Run, tiny_model: str, images: Path, place: Path
+) -> None:
+    done = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--target", "labl")
+    _refused(done, "unknown target 'labl'", "label")
+    assert not list(place.rglob("*.h5*"))
