@@ -19,6 +19,8 @@ _Result = TypeVar("_Result")
 
 # A block of 2,048 features is then 4 MB: it is read twice by one product and should lie in the cache.
 ROWS = 1024
+# Where that makes so many blocks, twice as many rows: the calls of Python between the products take turns.
+_MANY = 64
 # Sums over rows are taken in so many parts at once, on any machine.
 _STRIPES = 4
 
@@ -81,12 +83,13 @@ class Blocks:
 
 
 @contextmanager
-def row_blocks(rows: int, size: int = ROWS) -> Iterator[Blocks]:
-    """Give the blocks of ``rows`` rows, ``size`` of them each, and the threads for them."""
+def row_blocks(rows: int, size: int | None = None) -> Iterator[Blocks]:
+    """Give the blocks of ``rows`` rows, ``size`` of them each or what suits their number, and the threads for them."""
     # It has a linear algebra library of its own, and what is loaded later is not limited.
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
+    size = size or (ROWS if rows < _MANY * ROWS else 2 * ROWS)
     slices = _slices(rows, size)
     workers = min(len(slices), machine.cores())
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:

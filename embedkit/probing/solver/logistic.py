@@ -11,7 +11,7 @@ import numpy as np
 
 from embedkit.cost import count
 from embedkit.probing.solver import gpu
-from embedkit.probing.solver.blocks import ROWS, Blocks, row_blocks
+from embedkit.probing.solver.blocks import Blocks, row_blocks
 from embedkit.probing.solver.features import Features
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
@@ -100,7 +100,7 @@ def solve_folds(
     )
     spent = 0.0
     rounded = ready.device == "cpu" and rounding_pays(float(X.size) * F * len(grid) * K)
-    with row_blocks(len(X), ROWS if ready.device == "cpu" else gpu.ROWS) as blocks, ExitStack() as around:
+    with row_blocks(len(X), None if ready.device == "cpu" else gpu.ROWS) as blocks, ExitStack() as around:
         around.enter_context(gpu.enough_memory(ready.device))
         turned, axes = ready.turned(blocks, rounded)
         around.enter_context(one_thread(turned.products))
@@ -133,17 +133,16 @@ def solve_folds(
 
 def _exact(ready: Ready, blocks: Blocks, accuracy: float) -> Features:
     """Return the embeddings as an objective reads them, in the precision that the accuracy asks for."""
-    X = ready.X
-    mean = X.mean(axis=0, dtype=np.float64)
+    X, mean = ready.X, ready.mean
     if accuracy < _SINGLE or len(X) > _FEW_ROWS * X.shape[1]:
-        return ready.exact(mean, double=True)
+        return ready.exact(double=True)
 
     def add(_number: int, rows: slice, so_far: np.ndarray) -> None:
         block = X[rows] - mean.astype(X.dtype)
         so_far += np.einsum("nd,nd->d", block, block)
 
     spread = np.sqrt(blocks.total(add, mean.shape, np.float64) / len(X))
-    return ready.exact(mean, double=bool((np.abs(mean) > _NEAR * spread).any()))
+    return ready.exact(double=bool((np.abs(mean) > _NEAR * spread).any()))
 
 
 @dataclass(frozen=True)

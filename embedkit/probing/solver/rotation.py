@@ -4,6 +4,7 @@ A rotation leaves an L2 penalty as it is, so a step found in other coordinates i
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,21 +56,26 @@ class Ready:
         """Return embeddings in this form; those that have it stay where they are."""
         return X if isinstance(X, Ready) else cls(X, device)
 
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """The mean of the rows, (d,), in double precision."""
+        return np.asarray(self.X.mean(axis=0, dtype=np.float64))
+
     def turned(self, blocks: Blocks, rounded: bool) -> tuple[Features, Axes]:
         """Return `principal_axes` of them; ``rounded`` counts where they are asked for first."""
         if self._turned is None:
             if rounded and not is_tall(self.X):
                 import_early()
-            self._turned = principal_axes(self.X, blocks, rounded, self.device)
+            self._turned = principal_axes(self, blocks, rounded)
         return self._turned
 
-    def exact(self, mean: np.ndarray, double: bool) -> Features:
-        """Return them as they are, less their mean (d,), in single or double precision."""
+    def exact(self, double: bool) -> Features:
+        """Return them as they are, less their mean, in single or double precision."""
         precision = np.float64 if double else np.float32
         if self.device == "cpu":
-            return Features.plain(self.X, mean, precision)
+            return Features.plain(self.X, self.mean, precision)
         products = OnDevice.made_of(self.X, self.device, rounded=False, double=double)
-        return Features(self.X, mean.astype(precision), precision, products)
+        return Features(self.X, self.mean.astype(precision), precision, products)
 
 
 def _turned(W: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
@@ -86,18 +92,17 @@ def is_tall(X: np.ndarray) -> bool:
     return bool(len(X) >= _TALL * X.shape[1])
 
 
-def principal_axes(X: np.ndarray, blocks: Blocks, rounded: bool = False, device: str = "cpu") -> tuple[Features, Axes]:
-    """Return the embeddings X (n, d) as Hessians see them, rotated where that pays, and the way back.
+def principal_axes(ready: Ready, blocks: Blocks, rounded: bool = False) -> tuple[Features, Axes]:
+    """Return embeddings (n, d) as Hessians see them, rotated where that pays, and the way back.
 
     Args:
         rounded: where they are rotated, products with them are in bfloat16. Each axis is rounded by its own scale, so
-            that those along which little varies are as right as the others. device: where products are made; a GPU
-            rounds those with rotated embeddings, where it can.
+            that those along which little varies are as right as the others. A GPU rounds them, where it can.
     """
+    X, mean, device = ready.X, ready.mean, ready.device
     n, d = X.shape
-    mean = X.mean(axis=0, dtype=np.float64)
     if is_tall(X):
-        return Ready(X, device).exact(mean, double=False), Axes(None)
+        return ready.exact(double=False), Axes(None)
     span = None
     if n < d:
         # The solution lies in the span of the rows (representer theorem): n numbers say as much as d, and sooner.

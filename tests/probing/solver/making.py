@@ -11,7 +11,7 @@ from embedkit.probing.solver.features import Features
 from embedkit.probing.solver.hessian import Hessian
 from embedkit.probing.solver.losses import Loss, Sigmoid, Softmax
 from embedkit.probing.solver.objective import Objective, Problems
-from embedkit.probing.solver.rotation import Axes, principal_axes
+from embedkit.probing.solver.rotation import Axes, Ready, principal_axes
 
 ROWS, DIMENSIONS, CLASSES = 700, 9, 4
 
@@ -85,7 +85,7 @@ def made(classes: int = CLASSES, n: int = ROWS, d: int = DIMENSIONS, scale: floa
     loss: Loss = Softmax(codes, classes) if classes > 1 else Sigmoid(np.stack([sign, sign]))
     truth = np.eye(classes)[codes] if classes > 1 else (codes == 1).astype(float)[:, None]
     with row_blocks(n) as blocks:
-        turned, axes = principal_axes(X, blocks)
+        turned, axes = principal_axes(Ready(X), blocks)
         exact = Features.plain(X, X.mean(axis=0, dtype=np.float64), np.float64)
         yield Made(
             X,

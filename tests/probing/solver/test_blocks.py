@@ -19,6 +19,12 @@ def test_every_row_is_in_one_block(rows: int) -> None:
         assert blocks.of(7).slices == (slice(0, 7),)
 
 
+def test_many_rows_have_larger_blocks() -> None:
+    for rows, size in ((63 * ROWS, ROWS), (64 * ROWS, 2 * ROWS)):
+        with row_blocks(rows) as blocks:
+            assert {block.stop - block.start for block in blocks.slices} == {size} == {blocks.size}
+
+
 def test_results_come_in_order_though_threads_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedkit.machine.cores", lambda: 4)
 

@@ -8,7 +8,7 @@ import pytest
 from embedkit.probing.solver import logistic, products
 from embedkit.probing.solver.products import Plain, Products, Rounded, one_thread, rounding_pays
 
-X = np.random.default_rng(0).normal(size=(40, 24)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(70, 24)).astype(np.float32)
 SOME = np.array([3, 5, 8, 30])
 
 

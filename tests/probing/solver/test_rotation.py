@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from embedkit.probing.solver.blocks import row_blocks
-from embedkit.probing.solver.rotation import principal_axes
+from embedkit.probing.solver.rotation import Ready, principal_axes
 
 
 def rotated(n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(n, d)) * np.arange(1, d + 1) ** -1.0 + 1).astype(np.float32)
     with row_blocks(n) as blocks:
-        features, axes = principal_axes(X, blocks)
+        features, axes = principal_axes(Ready(X), blocks)
     assert axes.basis is not None
     return X, features.X, axes.basis
 
@@ -33,7 +33,7 @@ def test_vectors_come_back_and_keep_their_intercept() -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(size=(60, 20)).astype(np.float32)
     with row_blocks(60) as blocks:
-        _, axes = principal_axes(X, blocks)
+        _, axes = principal_axes(Ready(X), blocks)
     W = rng.normal(size=(3, 2, 21))
     there = axes.along(W)
     assert there.dtype == np.float32
@@ -44,6 +44,6 @@ def test_vectors_come_back_and_keep_their_intercept() -> None:
 def test_tall_matrices_are_left_as_they_are() -> None:
     X = np.random.default_rng(1).normal(size=(80, 10)).astype(np.float32)
     with row_blocks(80) as blocks:
-        features, axes = principal_axes(X, blocks)
+        features, axes = principal_axes(Ready(X), blocks)
     assert features.X is X
     assert axes.basis is None
