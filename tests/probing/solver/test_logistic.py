@@ -458,3 +458,22 @@ def test_where_a_rare_class_can_be_told_apart_nothing_passes_for_converged(
     rest = [left(X, truth_of(y), found.coef[0, c], found.intercept[0, c], C) for c, C in enumerate(Cs)]
     assert max(gain for gain, _ in rest) < wins
     assert max(moved for _, moved in rest) < moves
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_passes_for_converged_whatever_the_embeddings(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, d, K = (int(number) for number in (rng.integers(60, 500), rng.integers(2, 50), rng.integers(3, 6)))
+    axes = np.linalg.qr(rng.normal(size=(d, d)))[0] * np.arange(1, d + 1)[:, None] ** -rng.choice([0, 0.5, 1.5])
+    X = standard(rng.standard_t(3, size=(n, d)) @ axes) * np.float32(rng.choice([0.1, 1, 10]))
+    margin = rng.choice([0, 1, 10]) * (X @ rng.normal(size=(d, K))) / np.abs(X).max() + rng.normal(size=K)
+    y = (margin + rng.gumbel(size=(n, K))).argmax(axis=1)
+    y[:K] = np.arange(K)
+    Cs = np.logspace(-6, 5, 45)
+    for accuracy, wins, moves in ((SEARCH_ACCURACY, 1e-5, 1e-3), (logistic.ACCURACY, 1e-8, 1e-4)):
+        found = solve_folds(X, truth_of(y), True, Cs, np.ones((1, n)), accuracy)
+        assert found.converged.all()
+        for c in range(0, 45, 4):
+            gain, moved = left(X, truth_of(y), found.coef[0, c], found.intercept[0, c], Cs[c])
+            assert gain < wins
+            assert moved < moves
