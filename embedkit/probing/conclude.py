@@ -13,7 +13,7 @@ from embedkit.probing.evidence import Evidence, counts
 from embedkit.probing.identity import fingerprint
 from embedkit.probing.measures.bootstrap import LEVEL, Interval, intervals
 from embedkit.probing.measures.calibration import NAMES as CALIBRATION
-from embedkit.probing.measures.calibration import claims, measure_calibration, reliability
+from embedkit.probing.measures.calibration import bins_moved, claims, measure_calibration, reliability
 from embedkit.probing.measures.delong import delong
 from embedkit.probing.measures.metrics import NAMES, Judged, measure
 from embedkit.probing.measures.operating import THRESHOLDS, net_benefit, operating_points, treat_all
@@ -115,9 +115,19 @@ class _Numbers:
                 columns.append(net_benefit(judged.truth[:, k], known["calibrated"][:, k], _AT, W))
             return np.concatenate(columns, axis=1)
 
-        found = intervals(statistic, evidence.groups, settings.replicates, settings.seed)
         ends = np.cumsum(list(widths.values())).tolist()
-        self._parts = {name: found[end - width : end] for (name, width), end in zip(widths.items(), ends, strict=True)}
+        first = {name: end - width for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+        def moved(W: np.ndarray) -> np.ndarray:
+            far = np.full((len(W), ends[-1]), np.nan)
+            for name, probability in known.items():
+                far[:, first[name] : first[name] + len(CALIBRATION)] = bins_moved(
+                    judged.truth, probability, judged.exclusive, W
+                )
+            return far
+
+        found = intervals(statistic, evidence.groups, settings.replicates, settings.seed, moved)
+        self._parts = {name: found[start : start + widths[name]] for name, start in first.items()}
 
     def __getitem__(self, name: str) -> Sequence[Interval]:
         return self._parts.get(name, ())

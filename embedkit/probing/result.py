@@ -42,6 +42,7 @@ _KEPT_APART = ("predictions", "classes")
 @dataclass(frozen=True, eq=False)
 class ProbeResult:
     """What a probe found. Intervals are ``{"value", "low", "high", "bca_low", "bca_high", "method"}``, 95 %.
+    Of a calibration error there is no BCa interval.
 
     Attributes:
         data: the set it was trained on. test: the set it was judged on, the same name where it was one set.

@@ -10,7 +10,8 @@ import pandas as pd
 
 from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.bootstrap import intervals
-from embedkit.probing.measures.calibration import measure_calibration
+from embedkit.probing.measures.calibration import NAMES as CALIBRATION
+from embedkit.probing.measures.calibration import bins_moved, measure_calibration
 from embedkit.probing.measures.metrics import Judged, class_aucs
 from embedkit.probing.measures.ranking import columns, mean_of_defined, ratio
 from embedkit.probing.target import as_names, in_order
@@ -135,7 +136,13 @@ def judge_subgroups(
         gaps = [found[:, high] - found[:, low] for _, high, low in gap_pairs]
         return np.column_stack([found[:, : len(large) * len(METRICS)], *gaps])
 
-    found = intervals(with_gaps, groups, replicates, seed)
+    def moved(W: np.ndarray) -> np.ndarray:
+        own = np.full((len(W), len(large), len(METRICS)), np.nan)
+        for place, judge in enumerate(judges):
+            own[:, place, -len(CALIBRATION) :] = judge.moved(W)
+        return np.column_stack([own.reshape(len(W), -1), np.full((len(W), len(gap_pairs)), np.nan)])
+
+    found = intervals(with_gaps, groups, replicates, seed, moved)
     rows_out = []
     for number, rows in enumerate(members):
         row = _too_small(parts, number, rows, groups)
@@ -213,10 +220,16 @@ class _Judge:
         weights = W.T[self.rows].T
         hits, positives, spared, negatives = np.split(self.counted.T @ columns(weights), 4)
         rates = [ratio(hits, positives).T, ratio(spared, negatives).T]
-        calibration = np.full((len(W), 2), np.nan)
+        calibration = np.full((len(W), len(CALIBRATION)), np.nan)
         if self.probability is not None:
             calibration = measure_calibration(self.judged.truth, self.probability, self.judged.exclusive, weights)
         return np.stack([class_aucs(self.judged, weights), *rates]), calibration
+
+    def moved(self, W: np.ndarray) -> np.ndarray:
+        """Return how far the weightings move the calibration, (R, 2), as `intervals` asks for it."""
+        if self.probability is None:
+            return np.full((len(W), len(CALIBRATION)), np.nan)
+        return bins_moved(self.judged.truth, self.probability, self.judged.exclusive, W.T[self.rows].T)
 
 
 def _over(classes: np.ndarray, of_classes: np.ndarray, calibration: np.ndarray) -> np.ndarray:

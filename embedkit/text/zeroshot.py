@@ -12,7 +12,7 @@ from embedkit.encoders import TextTower, space, unit
 from embedkit.errors import EmbedkitError
 from embedkit.probing import Evidence, ProbeResult, Settings, conclude, fingerprint, plan_untrained
 from embedkit.probing.measures.bootstrap import Interval, intervals
-from embedkit.probing.measures.calibration import measure_calibration
+from embedkit.probing.measures.calibration import bins_moved, measure_calibration
 from embedkit.probing.measures.metrics import measure
 from embedkit.probing.plan import Plan
 from embedkit.text.classes import ClassTexts, embed_classes
@@ -136,13 +136,16 @@ def _wording(plan: Plan, texts: ClassTexts, settings: Settings) -> dict[str, Any
 
 
 def _numbers(evidence: Evidence, settings: Settings) -> dict[str, Interval]:
-    judged, probability = evidence.judged, evidence.uncalibrated
+    judged = evidence.judged
+    of = judged.truth, np.asarray(evidence.uncalibrated), judged.exclusive
 
     def statistic(W: np.ndarray) -> np.ndarray:
-        calibration = measure_calibration(judged.truth, np.asarray(probability), judged.exclusive, W)
-        return np.concatenate([measure(judged, W)[:, :3], calibration], axis=1)
+        return np.concatenate([measure(judged, W)[:, :3], measure_calibration(*of, W)], axis=1)
 
-    found = intervals(statistic, evidence.groups, settings.replicates, settings.seed)
+    def moved(W: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.full((len(W), 3), np.nan), bins_moved(*of, W)], axis=1)
+
+    found = intervals(statistic, evidence.groups, settings.replicates, settings.seed, moved)
     return dict(zip(NUMBERS, found, strict=True))
 
 

@@ -41,19 +41,30 @@ def resamples(groups: np.ndarray, replicates: int, seed: Seed) -> Iterator[np.nd
         yield np.ascontiguousarray(drawn.T).take(groups, axis=0).T
 
 
-def intervals(statistic: Statistic, groups: np.ndarray, replicates: int, seed: Seed) -> list[Interval]:
+def intervals(
+    statistic: Statistic, groups: np.ndarray, replicates: int, seed: Seed, moved: Statistic | None = None
+) -> list[Interval]:
     """Return each number of a statistic with its 95 % intervals.
 
     Args:
         statistic: maps weights (r, n) to numbers (r, m), NaN where one is not defined.
         groups: (n,) of int codes 0..G-1. replicates, seed: as in `resamples`.
+        moved: of numbers that are the length of something, how far this is from that of all images, (r, m); NaN for
+            others.
 
     Returns:
         m of `interval`.
     """
     point, draws = replicates_of(statistic, groups, replicates, seed)
-    influences = jackknife(statistic, groups)
-    return [interval(*one, kind_of(groups)) for one in zip(point, draws.T, influences.T, strict=True)]
+    influences, kind = jackknife(statistic, groups), kind_of(groups)
+    found = [interval(*one, kind) for one in zip(point, draws.T, influences.T, strict=True)]
+    if moved is None or not len(draws):
+        return found
+    far = replicates_of(moved, groups, replicates, seed)[1]
+    lengths = ~np.isnan(far).all(axis=0) & ~np.isnan(point)
+    for place in np.flatnonzero(lengths).tolist():
+        found[place] = _interval_of_length(float(point[place]), draws[:, place], far[:, place], kind)
+    return found
 
 
 def replicates_of(
@@ -106,14 +117,35 @@ def interval(value: float, draws: np.ndarray, influences: np.ndarray, kind: str)
     if not len(draws):
         return _bounds(value, None, None, "no interval: all images belong to one group")
     defined = draws[~np.isnan(draws)]
-    share = f"{len(draws)}" if len(defined) == len(draws) else f"{len(defined)} of {len(draws)}"
     tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     plain, bca = (
         (np.quantile(defined, levels).tolist() for levels in (tails, _bca_levels(value, defined, influences, tails)))
         if len(defined)
         else (None, None)
     )
-    return _bounds(value, plain, bca, f"{LEVEL:.0%} percentile, {kind}, {share} replicates")
+    return _bounds(value, plain, bca, f"{LEVEL:.0%} percentile, {kind}, {_share(draws)} replicates")
+
+
+def _interval_of_length(value: float, draws: np.ndarray, moved: np.ndarray, kind: str) -> Interval:
+    """Return a length with its interval.
+
+    Chance makes what is measured longer, and resampling does so once more: the percentiles lie above the truth, of a
+    length of 0 always. What is measured is no longer than the truth and the error together, and the error is about what
+    resampling moves it by (triangle inequality): that is the way down. The way up is that of the draws from their
+    middle. In simulations of calibration errors, 20 to 300 patients of three images, the truth was below in at most 5 %
+    and above in at most 2.3 %.
+    """
+    defined = ~np.isnan(draws)
+    tails = (1 - LEVEL) / 2
+    low = max(0.0, value - float(np.quantile(moved[defined], 1 - tails)))
+    middle, top = np.quantile(draws[defined], [0.5, 1 - tails])
+    high = value + float(top - middle)
+    return _bounds(value, [low, high], None, f"{LEVEL:.0%} of a length, {kind}, {_share(draws)} replicates")
+
+
+def _share(draws: np.ndarray) -> str:
+    defined = np.count_nonzero(~np.isnan(draws))
+    return f"{len(draws)}" if defined == len(draws) else f"{defined} of {len(draws)}"
 
 
 def kind_of(groups: np.ndarray) -> str:

@@ -92,11 +92,29 @@ def measure_calibration(truth: np.ndarray, probability: np.ndarray, exclusive: b
     error = _squared_error(truth, probability, held, claimed, exclusive)
     total = known.T.astype(float) @ weights
     brier = ratio(np.where(known, error, 0.0).T @ weights, total)
-    gaps = [
-        np.abs(_bins(claimed[:, j], np.where(known[:, j], held[:, j] - claimed[:, j], 0.0)) @ weights).sum(axis=0)
-        for j in range(held.shape[1])
-    ]
-    return np.column_stack([mean_of_defined(brier.T), mean_of_defined(ratio(np.stack(gaps), total).T)])
+    gaps = np.abs(_gaps(held, claimed, weights)).sum(axis=1)
+    return np.column_stack([mean_of_defined(brier.T), mean_of_defined(gaps.T)])
+
+
+def bins_moved(truth: np.ndarray, probability: np.ndarray, exclusive: bool, W: np.ndarray) -> np.ndarray:
+    """Return how far each weighting moves the bins from those of all images, as `intervals` asks for it, (R, 2).
+
+    The calibration error is the length of a vector, of the difference in each bin; a resample lengthens it by what it
+    moves the bins. NaN for the Brier score. Arguments as in `measure_calibration`.
+    """
+    held, claimed = claims(truth, probability, exclusive)
+    moved = _gaps(held, claimed, columns(W).astype(np.float64)) - _gaps(held, claimed, np.ones((len(held), 1)))
+    lengths = mean_of_defined(np.abs(moved).sum(axis=1).T)
+    return np.column_stack([np.full_like(lengths, np.nan), lengths])
+
+
+def _gaps(held: np.ndarray, claimed: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of differences of what came true and its probability, as a part of all images, (J, bins, R)."""
+    known = ~np.isnan(held)
+    total = known.T.astype(float) @ weights
+    difference = np.where(known, held - claimed, 0.0)
+    sums = np.stack([_bins(claimed[:, j], difference[:, j]) @ weights for j in range(held.shape[1])])
+    return ratio(sums, total[:, None])
 
 
 def claims(truth: np.ndarray, probability: np.ndarray, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:

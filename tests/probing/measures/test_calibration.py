@@ -10,7 +10,9 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from embedkit.errors import EmbedkitError
+from embedkit.probing.measures.bootstrap import intervals, replicates_of, resamples
 from embedkit.probing.measures.calibration import (
+    bins_moved,
     claims,
     fit_temperature,
     measure_calibration,
@@ -206,3 +208,51 @@ def test_a_bin_that_always_or_never_came_true_lies_within_its_interval(n: int, h
     [found] = reliability(np.full(n, float(held)), np.full(n, 0.9))
     assert found["low"] <= found["share"] <= found["high"]
     assert found["share"] == held
+
+
+def claimed_and_come_true(n: int, factor: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and probability of two classes; images of a patient, three each, come true by one throw."""
+    claimed = rng.beta(4, 1.5, n)
+    held = np.repeat(rng.random(n // 3), 3) < factor * claimed
+    return np.column_stack([~held, held]).astype(float), np.column_stack([1 - claimed, claimed])
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.97, 0.85])
+def test_the_interval_of_the_calibration_error_holds_the_truth(factor: float) -> None:
+    rng, groups = np.random.default_rng(0), np.arange(240) // 3
+    true = (1 - factor) * 4 / 5.5
+    covered, percentile = [], []
+    for seed in range(200):
+        of = *claimed_and_come_true(240, factor, rng), True
+        found = intervals(
+            lambda W, of=of: measure_calibration(*of, W), groups, 200, seed, lambda W, of=of: bins_moved(*of, W)
+        )[1]
+        assert found["low"] <= found["value"] <= found["high"]
+        assert found["method"] == "95% of a length, cluster bootstrap, 200 replicates"
+        covered.append(found["low"] <= true <= found["high"])
+        draws = replicates_of(lambda W, of=of: measure_calibration(*of, W)[:, 1:], groups, 200, seed)[1]
+        percentile.append(np.quantile(draws, 0.025) <= true)
+    assert np.mean(covered) >= 0.93
+    # As percentiles would not.
+    assert factor < 0.9 or np.mean(percentile) < 0.2
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_bins_move_as_a_loop_says(exclusive: bool) -> None:
+    scores, truth = drawn(90, 3, 1)
+    probability = probabilities(scores, exclusive)
+    if not exclusive:
+        truth[::7, 1] = np.nan
+    held, claimed = claims(truth, probability, exclusive)
+
+    def vector(j: int, weights: np.ndarray) -> np.ndarray:
+        known = ~np.isnan(held[:, j])
+        bins = np.ceil(claimed[known, j] * 15) - 1
+        gap = weights[known] * (held[known, j] - claimed[known, j])
+        return np.array([gap[bins == b].sum() for b in range(15)]) / weights[known].sum()
+
+    W = np.concatenate(list(resamples(np.arange(90) // 2, 5, 0)))
+    for weights, (brier, moved) in zip(W, bins_moved(truth, probability, exclusive, W), strict=True):
+        assert np.isnan(brier)
+        each = [np.abs(vector(j, weights) - vector(j, np.ones(90))).sum() for j in range(held.shape[1])]
+        assert moved == pytest.approx(np.mean(each), abs=1e-12)
