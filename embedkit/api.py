@@ -290,20 +290,6 @@ def check_names(models: Sequence[str], data: Sequence[str], classifiers: Sequenc
             check_classifier(classifier)
 
 
-def check_target(data: Sequence[str], target: str | None, root: Path | None = None) -> None:
-    """Refuse a target that a set does not have before the set is embedded; sets that are not here are left.
-
-    Raises:
-        EmbedkitError: as `embedkit.probing.target.choose_target`, and what is wrong with the set.
-    """
-    from embedkit.probing.target import choose_target
-
-    for name in data:
-        with suppress(datasets.DatasetNotFound):
-            found = datasets.open_dataset(name, root)
-            choose_target(target, found.targets, found.name)
-
-
 def each(values: Sequence[str] | str) -> list[str]:
     """Return one or several names as a list without repeats."""
     return list(dict.fromkeys([values] if isinstance(values, str) else values))

@@ -10,7 +10,7 @@ class EmbedkitError(Exception):
 
 def unknown_name(kind: str, name: str, known: Iterable[str], also: str) -> EmbedkitError:
     """Return the error for a name that no catalog holds, with the closest names and what else is accepted."""
-    close = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    close = get_close_matches(name, sorted(known), n=3, cutoff=0.55)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return EmbedkitError(f"unknown {kind} '{name}'.{hint} {also}")
 

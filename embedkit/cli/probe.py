@@ -1,6 +1,7 @@
 """``embedkit probe`` and ``embedkit show``: judged classifiers, and their table again from the saved results."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -135,7 +136,7 @@ def probe(
         for head in heads
         for each_level in api.each(level or ["image"])
     ]
-    api.check_target(api.each(data), target, places.root)
+    _check_target(api.each(data), target, places.root)
     steps = Steps()
     failed: dict[str, int] = {}
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
@@ -187,3 +188,14 @@ def numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_
         return tuple(kind(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise EmbedkitError(f"{option} {text} is no list of numbers: write it like 1,2,4") from error
+
+
+def _check_target(data: list[str], target: str | None, root: Path | None) -> None:
+    """Refuse a target that a set does not have before the set is embedded; sets that are not here are left."""
+    from embedkit import datasets
+    from embedkit.probing.target import choose_target
+
+    for name in data:
+        with suppress(datasets.DatasetNotFound):
+            found = datasets.open_dataset(name, root)
+            choose_target(target, found.targets, found.name)

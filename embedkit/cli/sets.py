@@ -31,7 +31,12 @@ def datasets(
     """List the data sets by modality: targets, licence, where to get them, and whether they are here."""
     if context.invoked_subcommand is not None:
         return
-    rows = [row for row in _rows(root) if _wanted(row, modality=modality, state=state, licence=licence)]
+    every = _rows(root)
+    for name, word in {"modality": modality, "licence": licence}.items():
+        if not any(_wanted(row, **{name: word}) for row in every):
+            known = sorted({row[name] for row in every})
+            raise EmbedkitError(f"no set has the {name} '{word}'. There are {', '.join(known)}.")
+    rows = [row for row in every if _wanted(row, modality=modality, state=state, licence=licence)]
     if as_json:
         print_json({"results": rows})
         return

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,9 @@ _OWN = {
     "hf": ("hf", "read_hf"),
     "wds": ("wds", "read_wds"),
 }
+
+# What a file of the user's own is read as; any other lies in a folder of images.
+_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".tar": "wds"}
 
 
 def open_dataset(spec: str, root: Path | None = None, fetch: bool = True) -> ImageSet:
@@ -131,9 +135,20 @@ def _own(spec: str) -> tuple[str, Path] | None:
 def _card(spec: str) -> DatasetCard:
     name = canonical(spec)
     if name is None:
+        _refuse_bare_place(spec)
         also = f"`embedkit datasets` lists all names; your own images are {', '.join(f'{one}:PATH' for one in _OWN)}."
         raise unknown_name("dataset", spec, catalog(), also)
     return catalog()[name]
+
+
+def _refuse_bare_place(spec: str) -> None:
+    place = Path(spec).expanduser()
+    # A name may be none that the disk could hold.
+    with suppress(OSError, ValueError):
+        if spec and place.exists():
+            scheme = "folder" if place.is_dir() else _SUFFIXES.get(place.suffix.lower())
+            how = f"write {scheme}:{spec}" if scheme else "write folder: and the folder it lies in"
+            raise EmbedkitError(f"unknown dataset '{spec}', but there is such a place: {how}.")
 
 
 def _from_catalog(card: DatasetCard, root: Path, fetch: bool) -> ImageSet:

@@ -85,6 +85,8 @@ def _open_clip(spec: str, rest: str) -> EncoderCard:
     folder = Path(rest).expanduser()
     if rest and folder.is_dir():
         return _open_clip_folder(spec, folder)
+    if rest.startswith(("/", "~", ".")):
+        raise EmbedkitError(f"there is no folder {folder}: open_clip:FOLDER is one that open_clip saved.")
     import open_clip
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 

@@ -21,6 +21,8 @@ from embedkit.probing.result import ProbeResult
 from embedkit.probing.settings import Settings
 from embedkit.probing.subgroups import cut_up, judge_subgroups
 
+# Words in the names of columns that say whose an image is.
+_PATIENTS = ("patient", "subject", "person", "participant", "lesion")
 # Every twentieth is enough to draw a curve with.
 _AT = THRESHOLDS[4::5]
 
@@ -89,7 +91,7 @@ def conclude(
             "fingerprint": fingerprint(train, test, settings),
             "versions": {"embedkit": __version__} | {name: version(name) for name in ("numpy", "scikit-learn")},
         },
-        notes=[*_unread(train, test), *evidence.notes()],
+        notes=[*_unread(train, test), *evidence.notes(), *_ungrouped(train, settings)],
         predictions=evidence.predictions(),
     )
 
@@ -214,6 +216,14 @@ def ledger_of(*sets: EmbeddingSet | None) -> list[dict[str, Any]]:
     """Return the images of the sets that could not be embedded: path, reason and message of each."""
     rows: list[Any] = [row for one in sets if one is not None for row in one.failed.to_dict("records")]
     return rows
+
+
+def _ungrouped(train: EmbeddingSet, settings: Settings) -> list[str]:
+    """Name a column that looks like the patients where nobody has said what the groups are."""
+    if settings.group or "group" in train.table:
+        return []
+    found = [name for name in train.table.columns.astype(str) if any(word in name.lower() for word in _PATIENTS)]
+    return [f"the table has a column '{found[0]}': if it tells them apart, give --group {found[0]}"] if found else []
 
 
 def _unread(train: EmbeddingSet, test: EmbeddingSet | None) -> list[str]:

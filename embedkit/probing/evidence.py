@@ -15,6 +15,9 @@ from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
 from embedkit.probing.splits import leakage
 
+# Of fewer groups that hold a class resamples are too alike; where all are ranked right, they are all the same.
+_FEW = 10
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -139,6 +142,13 @@ class Evidence:
             notes.append(
                 f"every test image is called '{name}': the scores rank images (AUC), and accuracy and F1 say nothing "
                 "of that"
+            )
+        several = [len(np.unique(self.groups[held])) for held in (self.judged.truth == 1).T]
+        if 0 < (least := min((count for count in several if count), default=0)) < _FEW:
+            name = self.plan.test.labels.classes[several.index(least)]
+            notes.append(
+                f"the test images of '{name}' are of {least} groups, or images where none are known: an interval from "
+                "so few is too narrow"
             )
         return notes
 

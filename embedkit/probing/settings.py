@@ -80,7 +80,8 @@ class Settings:
             raise EmbedkitError(f"seed = {self.seed} is too large: give {MAX_SEED} or less")
         if self.views is not None and self.level == "image":
             raise EmbedkitError(
-                f"views = {self.views} are joined over the images of a case: say which, as in level 'group' or a column"
+                f"views = {self.views} are joined over the images of a case: say which are one by the level (--level), "
+                "'group' or a column"
             )
         for name in ("specificity", "sensitivity"):
             if not 0 < getattr(self, name) < 1:

@@ -40,7 +40,8 @@ def choose_target(name: str | None, targets: dict[str, tuple[str, ...]], data: s
     """
     if not targets:
         raise EmbedkitError(
-            f"{data} has no label, so nothing can be predicted: give its table a label column, or name another set"
+            f"{data} has no label, so nothing can be predicted: give its table a column label of classes, or columns "
+            "label_NAME of 0 and 1, or name another set"
         )
     if name is None:
         return next(iter(targets))

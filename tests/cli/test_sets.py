@@ -90,3 +90,11 @@ def test_check_lists_images_with_burned_in_text(embedkit: Run, place: Path) -> N
     told = embedkit("datasets", "check", "folder:set", "--text", "--workers", "0")
     assert told.status == 1
     assert "1 images with what looks like burned-in text, such as a/1.png" in told.out
+
+
+def test_a_modality_or_licence_that_no_set_has_is_told(embedkit: Run) -> None:
+    for option in ("--modality", "--licence"):
+        done = embedkit("datasets", option, "nosuch")
+        assert done.status == 2
+        assert "'nosuch'" in done.err
+        assert "There are " in done.err

@@ -131,3 +131,14 @@ def test_the_real_sets_keep_the_contract(data_root: Path, name: str) -> None:
 def test_what_is_elsewhere_goes_into_a_csv(scheme: str) -> None:
     with pytest.raises(EmbedkitError, match=f"{scheme}: reads what is on this machine.*column path"):
         open_dataset(f"{scheme}:s3://clinic/images")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("mine.csv", "write csv:"), ("scans", "write folder:"), ("all.npz", "write npz:"), ("a.png", "folder it lies in")],
+)
+def test_a_place_without_its_scheme_is_told_how_to_write_it(tmp_path: Path, name: str, told: str) -> None:
+    place = tmp_path / name
+    place.write_bytes(b"") if place.suffix else place.mkdir()
+    with pytest.raises(EmbedkitError, match=f"there is such a place: .*{told}"):
+        open_dataset(str(place))

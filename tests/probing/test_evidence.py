@@ -156,3 +156,19 @@ def test_a_class_that_only_one_site_has_is_no_auc_there_and_an_error() -> None:
     assert result.accuracy["value"] < 1 - (in_x["truth"] == "2").sum() / 300 + 1e-9
     assert {row["value"] for row in result.subgroups} == {"x", "y"}
     assert result.gaps[0]["metric"] == "auc"
+
+
+def test_few_groups_of_a_class_and_a_column_that_may_tell_patients_apart_are_told() -> None:
+    X, y, groups = clustered(60)
+    split = np.where(np.arange(60) < 45, "train", "test")
+    y[45:] = np.arange(15) % 2
+    told = EmbeddingSet.from_arrays(X, y % 2, split=split)
+    told.table["Patient_ID"] = groups
+    result = probe(told, **QUICK)
+    assert "the table has a column 'Patient_ID': if it tells them apart, give --group Patient_ID" in result.notes
+    assert any(note.startswith("the test images of '1' are of 7 groups, or images") for note in result.notes)
+    named = probe(told, group="Patient_ID", **QUICK)
+    assert not any("--group" in note for note in named.notes)
+    assert any("an interval from so few is too narrow" in note for note in named.notes)
+    many = probe(EmbeddingSet.from_arrays(*clustered(240)[:2], groups=np.arange(240), split=split_of(240)), **QUICK)
+    assert not any("too narrow" in note or "--group" in note for note in many.notes)

@@ -104,7 +104,9 @@ def test_nothing_but_what_is_learnt_from_is_copied_at_once() -> None:
 def test_axes_that_the_choice_found_serve_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     turned: list[tuple[int, ...]] = []
     axes = rotation.principal_axes
-    monkeypatch.setattr(rotation, "principal_axes", lambda X, *how: turned.append(X.shape) or axes(X, *how))
+    monkeypatch.setattr(
+        rotation, "principal_axes", lambda ready, *how: turned.append(ready.X.shape) or axes(ready, *how)
+    )
     whole = plan()
     fitter("logistic").fit(whole, whole.folds[0])
     assert turned == [(180, whole.train.X.shape[1])]
