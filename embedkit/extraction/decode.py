@@ -1,9 +1,8 @@
 """Images from disk to pixels of the encoder's size, in worker processes that never import torch."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,12 +12,12 @@ import numpy as np
 from embedkit import images
 from embedkit.encoders import Picture, Preprocessing
 from embedkit.errors import EmbedkitError
-from embedkit.extraction.processes import end_with, interrupts_held
+from embedkit.extraction.pool import DiedError, Pool
 
 # A pool takes about half a second to start, which a few images are not worth.
 _WORTH_A_POOL = 64
 
-_DIED = (BrokenExecutor, MemoryError)
+_DIED = (DiedError, MemoryError)
 
 Task = tuple[list[int], list[str]]
 
@@ -126,13 +125,13 @@ class Decoders:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pool: Any = None
+        self._pool: Pool | None = None
 
     @contextmanager
-    def lent(self) -> Iterator[Any]:
+    def lent(self) -> Iterator[Pool]:
         """Lend the pool; where it isn't brought back in order, nothing of it stays."""
         if self._pool is None:
-            self._pool = _started(self.workers)
+            self._pool = Pool(self.workers)
         try:
             yield self._pool
         except BaseException:
@@ -143,7 +142,7 @@ class Decoders:
         """End the processes, whatever they are at."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.shutdown(wait=True, kill_workers=True)
+            pool.end()
 
 
 def decoded(
@@ -195,8 +194,7 @@ def _by_processes(
             try:
                 while starts and len(flying) <= 2 * decoders.workers:
                     task = task_at(starts[0])
-                    with interrupts_held():
-                        flying.append((task, pool.submit(decode_rows, *task, ways)))
+                    flying.append((task, pool.submit(decode_rows, *task, ways)))
                     starts.popleft()
                 stretch = flying[0][1].result()
             except _DIED:
@@ -217,9 +215,7 @@ def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[De
                 while waiting:
                     row, address = waiting.popleft()
                     try:
-                        with interrupts_held():
-                            future = pool.submit(decode_rows, [row], [address], ways)
-                        stretch = future.result()
+                        stretch = pool.submit(decode_rows, [row], [address], ways).result()
                     except _DIED:
                         one.end()
                         message = f"{address}: the process that decoded it died. Save it again, or with fewer pixels"
@@ -230,19 +226,11 @@ def _one_by_one(tasks: Sequence[Task], ways: Sequence[Prepares]) -> Generator[De
         one.end()
 
 
-def _check_that_it_lives(pool: Any, ways: Sequence[Prepares]) -> None:
+def _check_that_it_lives(pool: Pool, ways: Sequence[Prepares]) -> None:
     try:
-        with interrupts_held():
-            idle = pool.submit(decode_rows, [], [], ways)
-        idle.result()
+        pool.submit(decode_rows, [], [], ways).result()
     except _DIED as error:
         raise EmbedkitError(
             "decoding processes are killed before they decode anything, most likely for want of memory. What was done "
             "is kept: run the same command again, with --workers 0 if it happens again"
         ) from error
-
-
-def _started(workers: int) -> Any:
-    from loky import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))

@@ -5,13 +5,12 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from embedkit.errors import EmbedkitError
 from embedkit.extraction.job import Job
-from embedkit.extraction.processes import end_with, interrupts_held
+from embedkit.extraction.processes import end_with, linked
 from embedkit.extraction.worker import Done, Share, Work, Worker, pieces
 from embedkit.machine import cores
 
@@ -98,17 +97,10 @@ class _Process:
     """A process with a `Worker` on one device: over its link it asks for shares, and tells what becomes of them."""
 
     def __init__(self, device: str, *worker: Any) -> None:
-        from loky.backend.context import get_context
-
         self.device = device
         self._task: _Task | None = None
         self._asked = self._dismissed = False
-        self.link, theirs = Pipe()
-        # Unlike a process of multiprocessing, it doesn't run the user's script once more, and takes any function.
-        self._process = get_context("loky").Process(target=_serve, args=(theirs, os.getpid(), device, worker))
-        with interrupts_held():
-            self._process.start()
-        theirs.close()
+        self._process, self.link = linked(_serve, os.getpid(), device, worker)
 
     def give(self, task: _Task) -> None:
         """Have it take a share, for it has asked for one."""

@@ -3,9 +3,12 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from threading import Thread
+from typing import Any
 
 
 @contextmanager
@@ -17,6 +20,19 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def linked(serve: Callable[..., None], *args: Any) -> tuple[Any, Connection]:
+    """Start a process that runs ``serve(link, *args)``; return it and the other end of its link, which ends with it."""
+    from loky.backend.context import get_context
+
+    link, theirs = Pipe()
+    # Unlike a process of multiprocessing, it doesn't run the user's script once more, and takes any function.
+    process = get_context("loky").Process(target=serve, args=(theirs, *args))
+    with interrupts_held():
+        process.start()
+    theirs.close()
+    return process, link
 
 
 def end_with(parent: int) -> None:

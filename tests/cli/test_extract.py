@@ -108,7 +108,10 @@ def test_json_is_all_there_is_on_standard_output(tiny_model: str, images: Path) 
     assert json.loads(done.stdout)["results"][0]["embedded"] == 32
 
 
-def test_ctrl_c_is_a_sentence_and_status_130(tiny_model: str, images: Path, place: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_is_a_sentence_and_status_130(
+    tiny_model: str, images: Path, place: Path, how: signal.Signals
+) -> None:
     rng = np.random.default_rng(1)
     from PIL import Image
 
@@ -128,7 +131,7 @@ def test_ctrl_c_is_a_sentence_and_status_130(tiny_model: str, images: Path, plac
             break
         time.sleep(0.02)
     assert process.poll() is None, "it ended before it could be stopped"
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "are kept: run the same command again" in err

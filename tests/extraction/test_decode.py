@@ -11,7 +11,7 @@ from PIL import Image
 
 from embedkit import EmbedkitError
 from embedkit.encoders import Preprocessing
-from embedkit.extraction import decode
+from embedkit.extraction import decode, pool
 from embedkit.extraction.decode import Way
 from tests.extraction.fake import PREPROCESSING, write_images
 
@@ -89,14 +89,14 @@ def test_an_image_that_kills_its_process_is_a_failure_and_the_rest_goes_on(
     np.testing.assert_array_equal(np.concatenate([one.pixels[0] for one in found]), alone.pixels[0])
 
 
-def _die(_parent: int) -> None:
+def _die(_link: object, _parent: int) -> None:
     os._exit(9)
 
 
 def test_processes_that_die_whatever_they_decode_are_a_sentence(
     addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "end_with", _die)
+    monkeypatch.setattr(pool, "_serve", _die)
     with pytest.raises(EmbedkitError, match=r"killed before they decode.*run the same command again"):
         list(decode.decoded(list(range(100)), addresses, [Way(PREPROCESSING)], workers=1, batch=2))
 

@@ -1,0 +1,78 @@
+"""Processes with a link each: what they return, what they raise, and that the death of one is always seen."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from embedkit.extraction.pool import DiedError, Pool, _serve
+from embedkit.extraction.processes import linked
+
+SECONDS = 0.5
+
+
+def test_results_and_errors_come_back() -> None:
+    pool = Pool(2)
+    try:
+        futures = [pool.submit(np.full, (3, 2), number) for number in range(200)]
+        assert [future.result()[0, 0] for future in futures] == list(range(200))
+        with pytest.raises(ZeroDivisionError):
+            pool.submit(divmod, 1, 0).result()
+        assert pool.submit(os.getpid).result() != os.getpid()
+    finally:
+        pool.end()
+
+
+def test_two_calls_run_beside_each_other() -> None:
+    pool = Pool(2)
+    try:
+        for _ in range(2):
+            pool.submit(abs, 1).result()
+        begun = time.monotonic()
+        for future in [pool.submit(time.sleep, SECONDS) for _ in range(4)]:
+            future.result()
+        assert 2 * SECONDS <= time.monotonic() - begun < 3 * SECONDS
+    finally:
+        pool.end()
+
+
+def test_a_process_that_dies_while_it_writes_is_seen_though_others_live() -> None:
+    process, link = linked(_serve, os.getpid())
+    other, alive = linked(_serve, os.getpid())
+    # More than a pipe holds: it stops in the middle until somebody reads.
+    link.send((np.zeros, (10_000_000,)))
+    time.sleep(SECONDS)
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises((EOFError, OSError)):
+        link.recv()
+    alive.send((abs, (-2,)))
+    assert alive.recv() == (2, None)
+    for one in (process, other):
+        one.terminate()
+        one.join()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_a_call_whose_process_dies_raises_that(how: signal.Signals) -> None:
+    pool = Pool(1)
+    try:
+        pid = pool.submit(os.getpid).result()
+        waiting = pool.submit(time.sleep, 60)
+        os.kill(pid, how)
+        with pytest.raises(DiedError):
+            waiting.result(timeout=10)
+        with pytest.raises(DiedError):
+            pool.submit(os.getpid).result(timeout=10)
+    finally:
+        pool.end()
+
+
+def test_an_end_waits_for_nothing() -> None:
+    pool = Pool(2)
+    waiting = [pool.submit(time.sleep, 60) for _ in range(4)]
+    begun = time.monotonic()
+    pool.end()
+    assert time.monotonic() - begun < 10
+    assert all(future.cancelled() or isinstance(future.exception(), DiedError) for future in waiting)
