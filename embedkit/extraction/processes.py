@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe
+from multiprocessing import Pipe, resource_tracker
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
@@ -14,6 +14,11 @@ from typing import Any
 @contextmanager
 def interrupts_held() -> Iterator[None]:
     """Keep Ctrl-C, which goes to the whole process group, from the processes that are started meanwhile."""
+    # The trackers of what processes share lift the block where they are started, with the first of them.
+    from loky.backend import resource_tracker as of_loky
+
+    of_loky.ensure_running()
+    resource_tracker.ensure_running()
     # They inherit the block; the parent alone answers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -49,6 +49,10 @@ def fit_folds(fitter: "Fitter", plan: Plan, progress: Progress) -> list[FoldFit]
     return fits
 
 
+# A temperature near the largest that is tried.
+_USELESS = 900.0
+
+
 @dataclass(frozen=True)
 class Fitter:
     """A head, the values to choose from, and what else a fit depends on.
@@ -123,4 +127,7 @@ class Fitter:
             return Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
 
         choice, chosen = best(self.grid.parameter, values, map(at, range(len(values))), by)
-        return choice, fit_temperature(at(chosen).scores, truth[judged], exclusive)
+        # Images that rank no value teach nothing about probabilities either, and scores that say nothing of them would
+        # be divided until all probabilities are the same.
+        temperature = fit_temperature(at(chosen).scores, truth[judged], exclusive) if choice.scores else np.inf
+        return choice, temperature if temperature < _USELESS else None

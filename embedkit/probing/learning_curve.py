@@ -69,8 +69,8 @@ def learning_curve(
         fits: on all training images. progress: told of each further fit.
 
     Returns:
-        ``draws``, and ``points``: per amount ``kind``, ``amount``, ``n_train`` (mean over draws and folds), ``auc``
-        (an interval), ``deviation`` of the draws, and ``each``, the AUC of each draw.
+        ``draws``, and ``points``: per amount ``kind``, ``amount``, ``n_train`` (learnt from, mean over draws and
+        folds), ``auc`` (an interval), ``deviation`` of the draws, and ``each``, the AUC of each draw.
     """
     if not amounts:
         return {}
@@ -120,7 +120,7 @@ def _point(
         )
         values.append(float(point[0]))
         replicates.append(found[:, 0])
-        sizes.append(np.mean([len(fold.train) for fold in plan.folds]))
+        sizes.append(np.mean([len(fold.fitted()) for fold in plan.folds]))
     return {
         "kind": amount.kind,
         "amount": amount.size,
@@ -165,7 +165,8 @@ def part_of(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, nu
     source = rng.permutation(fold.val) if fold.val is not None else order
     rest = source[~np.isin(sample.groups[source], np.unique(sample.groups[train]))]
     val = _shots(sample, rest, min(shots, VALIDATION_SHOTS))
-    return Fold(train, val if _ranks(sample, val) else None, fold.test)
+    # Learnt from too, they would make more shots of those that are told.
+    return Fold(train, val if _ranks(sample, val) else None, fold.test, joins=False)
 
 
 def _ranks(sample: Sample, rows: np.ndarray) -> bool:

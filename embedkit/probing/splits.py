@@ -17,7 +17,7 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of rows: fitted on ``train`` (and at last on ``val`` too), judged on ``test``.
+    """Positions of rows: fitted on ``train`` (and at last on ``val`` too, if it ``joins``), judged on ``test``.
 
     ``val`` is None where nobody set images apart for choices.
     """
@@ -25,10 +25,11 @@ class Fold:
     train: np.ndarray
     val: np.ndarray | None
     test: np.ndarray
+    joins: bool = True
 
     def fitted(self) -> np.ndarray:
         """Return the rows the judged classifier is fitted on, in their order."""
-        return self.train if self.val is None else np.union1d(self.train, self.val)
+        return self.train if self.val is None or not self.joins else np.union1d(self.train, self.val)
 
 
 def published_fold(sample: Sample) -> Fold | None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from embedkit.extraction.pool import DiedError, Pool, _serve
 from embedkit.extraction.processes import linked
 
 SECONDS = 0.5
+TOP = Path(__file__).parents[2]
 
 
 def test_results_and_errors_come_back() -> None:
@@ -76,3 +80,20 @@ def test_an_end_waits_for_nothing() -> None:
     pool.end()
     assert time.monotonic() - begun < 10
     assert all(future.cancelled() or isinstance(future.exception(), DiedError) for future in waiting)
+
+
+def _blocked() -> set[signal.Signals]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_ctrl_c_is_kept_from_the_first_process_too() -> None:
+    code = (
+        "from embedkit.extraction.pool import Pool\n"
+        "from tests.extraction.test_pool import _blocked\n"
+        "pool = Pool(2)\n"
+        "masks = [pool.submit(_blocked).result() for _ in range(4)]\n"
+        "pool.end()\n"
+        "print(masks, _blocked())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout.count("Signals.SIGINT") == 4, done

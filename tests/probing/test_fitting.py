@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embedkit.cache import EmbeddingSet
+from embedkit.probing import probe
 from embedkit.probing.fitting import Fitter
 from embedkit.probing.heads.classifiers import make_head
 from embedkit.probing.heads.grids import GRIDS
@@ -14,7 +16,7 @@ from embedkit.probing.sample import read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.solver import rotation
 from embedkit.probing.splits import Fold
-from tests.probing.making import a_set
+from tests.probing.making import QUICK, a_set, clustered, split_of
 
 
 def fitter(classifier: str = "lda", standardise: bool = True) -> Fitter:
@@ -77,7 +79,7 @@ def test_temperature_is_of_the_images_chosen_on() -> None:
     fold = Fold(np.arange(120), np.arange(120, 180), np.arange(180, 240))
     sharp = fitter().fit(whole, fold).temperature
     truth = whole.train.labels.truth.copy()
-    truth[120:180] = truth[120:180][rng.permutation(60)]
+    truth[120:150] = truth[120:150][rng.permutation(30)]
     labels = replace(whole.train.labels, truth=truth)
     wrong = replace(whole.train, labels=labels)
     flat = fitter().fit(replace(whole, train=wrong, test=wrong), fold).temperature
@@ -122,3 +124,16 @@ def test_halves_are_fitted_as_the_singles_that_they_are(val: np.ndarray | None) 
         fits.append(fitter("logistic").fit(replace(whole, train=sample, test=sample), fold))
     np.testing.assert_array_equal(fits[0].scores, fits[1].scores)
     assert fits[0].choice == fits[1].choice
+
+
+def test_there_is_no_temperature_of_images_that_rank_nothing_or_say_nothing() -> None:
+    X, y, _ = clustered(240, classes=2)
+    split = split_of(240)
+    kept = (split != "val") | (y == 1)
+    one_sided = EmbeddingSet.from_arrays(X[kept], y[kept], split=split[kept])
+    misled = EmbeddingSet.from_arrays(X, np.where(split == "val", 1 - y, y), split=split)
+    for source in (one_sided, misled):
+        assert list(probe(source, classifier="lda", **QUICK).calibration) == ["uncalibrated"]
+    assert (
+        probe(EmbeddingSet.from_arrays(X, y, split=split), classifier="lda", **QUICK).calibration["temperature"] < 900
+    )

@@ -8,12 +8,13 @@ import pytest
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
+from embedkit.probing.heads.classifiers import CentroidHead
 from embedkit.probing.learning_curve import Amount, over_draws, part_of
 from embedkit.probing.plan import make_plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold
-from tests.probing.making import QUICK, Counted, clustered
+from tests.probing.making import QUICK, Counted, a_set, clustered, split_of
 
 
 def plan_of(y: Any, groups: Any, split: Any) -> tuple[Sample, Fold]:
@@ -131,3 +132,20 @@ def test_replicates_without_a_value_are_left_out() -> None:
     assert found["value"] == pytest.approx(0.55)
     assert 0.5 <= found["low"] <= found["high"] <= 0.7
     assert over_draws([0.5], np.full((1, 4), np.nan), seed=0)["low"] is None
+
+
+def test_a_shot_is_one_image_of_a_class_that_is_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[int] = []
+    plain = CentroidHead.learn
+
+    def counted(self: CentroidHead, X: np.ndarray, truth: np.ndarray, *rest: Any) -> Any:
+        learnt.append(int(truth.sum(axis=0).max()))
+        return plain(self, X, truth, *rest)
+
+    monkeypatch.setattr(CentroidHead, "learn", counted)
+    source = a_set(n=300, classes=2, split=split_of(300))
+    curve = probe(source, classifier="centroid", shots=[1, 4], fractions=[50], draws=2, replicates=20).learning_curve
+    assert [images for images in learnt if images < 10] == [1, 1, 4, 4]
+    assert [point["n_train"] for point in curve["points"] if point["kind"] == "shots"] == [2, 8]
+    [half] = [point["n_train"] for point in curve["points"] if point["kind"] == "fraction"]
+    assert half == pytest.approx((split_of(300) != "test").sum() / 2, abs=25)
