@@ -18,7 +18,8 @@ from embedkit.probing.solver.rotation import Axes
 # A problem has converged when one more step would move no probability of any image by more than what is asked, and w
 # by no larger part of its length, nor by more than this part. Where C is small no probability depends on w, but the
 # ranking of the images does; where it is large those of the fitted images are certain, those of others are not. Or by
-# no more than the second part of the length that the Hessian gives it: by the scores, as the objective depends on them.
+# no more than the second part of the length that the Hessian gives it: by the scores, as the objective depends on them;
+# nor the objective by more than what is asked, squared: where classes can be told apart most of it is the penalty.
 _RANKING, _SCORES = 1e-4, 3e-5
 STEPS = 60
 # A step is solved to a part of its gradient, in the preconditioner's norm, that is the smaller the closer it starts.
@@ -92,7 +93,9 @@ def minimise(
         arrived = settled & (following[1] <= np.maximum(least, objective.rounding**2 * there.state.value))
         if (unsure := np.flatnonzero(settled & ~arrived)).size:
             length = heavy.energy(axes.along(there.W[:, unsure]), here.at(unsure), wrong_there, unsure)
-            arrived[unsure] = following[1][unsure] <= np.minimum(_SCORES, accuracy[active[unsure]]) ** 2 * length
+            asked = accuracy[active[unsure]]
+            least = np.minimum(np.minimum(_SCORES, asked) ** 2 * length, asked**2 * there.state.value[unsure])
+            arrived[unsure] = following[1][unsure] <= least
         before[active], used[active] = change, forcing[active]
         wanted = np.divide(accuracy[active], safe * following[0], out=np.zeros_like(change), where=following[0] > 0)
         forcing[active] = np.clip(np.maximum(wanted, following[0]), *_FORCING)

@@ -477,3 +477,19 @@ def test_nothing_passes_for_converged_whatever_the_embeddings(seed: int) -> None
             gain, moved = left(X, truth_of(y), found.coef[0, c], found.intercept[0, c], Cs[c])
             assert gain < wins
             assert moved < moves
+
+
+@pytest.mark.parametrize("seed", [40, 48, 69])
+def test_where_classes_can_be_told_apart_the_penalty_is_at_its_least_too(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, d, C = int(rng.integers(250, 400)), int(rng.integers(130, 200)), 1e5
+    X = (rng.normal(size=(n, d)) * np.exp(rng.normal(size=(n, 1)) * 1.5)).astype(np.float32)
+    noise = 0.7 * rng.logistic(size=n)
+    y = (X.astype(float) @ rng.normal(size=d) / X.std() / np.sqrt(d) + noise > 0).astype(int)
+    found, expected = solve(X, truth_of(y), True, [C]), exactly(X, y, C)
+    assert found.converged.all()
+    w, b = (
+        np.concatenate([-expected.coef_, expected.coef_]),
+        np.concatenate([-expected.intercept_, expected.intercept_]),
+    )
+    assert objective(X, y, found.coef[0], found.intercept[0], C) <= objective(X, y, w, b, C) * (1 + 1e-6)
