@@ -133,7 +133,8 @@ def _interval_of_length(value: float, draws: np.ndarray, moved: np.ndarray, kind
     length of 0 always. What is measured is no longer than the truth and the error together, and the error is about what
     resampling moves it by (triangle inequality): that is the way down. The way up is that of the draws from their
     middle. In simulations of calibration errors, 20 to 300 patients of three images, the truth was below in at most 5 %
-    and above in at most 2.3 %.
+    and above in at most 2.3 %; mostly neither: the interval is wide. Of rare events (one in 25) it was below in 7 % of
+    150 and 600 images, and in 31 % of 30.
     """
     defined = ~np.isnan(draws)
     tails = (1 - LEVEL) / 2
