@@ -136,7 +136,12 @@ class EmbeddingSet:
         import pandas as pd
 
         X = np.asarray(X)
-        labels = pd.DataFrame(y) if np.ndim(y) == 2 else pd.DataFrame({"label": pd.Series(y).to_numpy()})
+        # By position: the index of somebody's table is not that of X.
+        labels = (
+            pd.DataFrame(y).reset_index(drop=True)
+            if np.ndim(y) == 2
+            else pd.DataFrame({"label": pd.Series(y).to_numpy()})
+        )
         labels.columns = pd.Index([c if isinstance(c, str) else f"label:{c}" for c in labels.columns])
         columns = {
             "id": np.arange(len(X)).astype(str) if ids is None else ids,

@@ -1,6 +1,7 @@
 """EmbeddingSet from anybody's arrays."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from embedkit import EmbeddingSet, EmbedkitError
@@ -21,6 +22,14 @@ def test_from_arrays_takes_multilabel_targets() -> None:
     made = EmbeddingSet.from_arrays(np.zeros((2, 3)), [[0, 1], [1, 1]])
     assert made.targets == {"label": ("label:0", "label:1")}
     assert made.table["label:1"].tolist() == [1, 1]
+
+
+def test_rows_are_taken_by_position_whatever_their_index() -> None:
+    labels = pd.DataFrame({"a": [1, 0, 0], "b": [0, 1, 1]}, index=[2, 0, 1])
+    made = EmbeddingSet.from_arrays(np.zeros((3, 2)), labels, groups=pd.Series(["p", "q", "r"], index=[2, 1, 0]))
+    assert made.table["a"].tolist() == [1, 0, 0]
+    assert made.table["b"].tolist() == [0, 1, 1]
+    assert made.table["group"].tolist() == ["p", "q", "r"]
 
 
 @pytest.mark.parametrize(
