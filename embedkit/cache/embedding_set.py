@@ -125,7 +125,7 @@ class EmbeddingSet:
             X: of shape (n, d).
             y: labels of shape (n,), or 0/1 of shape (n, labels) or a DataFrame of such columns for a multilabel
                 target.
-            groups: of shape (n,): the patient or lesion of each row.
+            groups: of shape (n,): the patient or lesion of each row, None or NaN where it is not known.
             split: of shape (n,): train, val or test.
             ids: of shape (n,), unique.
             name: of the data set. encoder: of the encoder.
@@ -148,7 +148,8 @@ class EmbeddingSet:
             "group": groups,
             "split": split,
         }
-        given = {key: np.asarray(value) for key, value in columns.items() if value is not None}
+        # By pandas: numpy would make the text "nan" of what is missing in a list of names.
+        given = {key: pd.Series(value).to_numpy() for key, value in columns.items() if value is not None}
         lengths = {"y": len(labels), **{key: len(value) for key, value in given.items()}}
         for key, length in lengths.items():
             if length != len(X):

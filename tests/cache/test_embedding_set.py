@@ -1,5 +1,8 @@
 """EmbeddingSet from anybody's arrays."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +33,16 @@ def test_rows_are_taken_by_position_whatever_their_index() -> None:
     assert made.table["a"].tolist() == [1, 0, 0]
     assert made.table["b"].tolist() == [0, 1, 1]
     assert made.table["group"].tolist() == ["p", "q", "r"]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", [list, pd.Series, lambda names: np.array(names, object)])
+def test_what_is_missing_stays_so(kind: Callable[[list[object]], Any], missing: object) -> None:
+    names = kind(["p", missing, "q"])
+    table = EmbeddingSet.from_arrays(np.zeros((3, 2)), names, groups=names, split=names).table
+    for column in ("label", "group", "split"):
+        assert table[column].isna().tolist() == [False, True, False]
+        assert table[column].dropna().tolist() == ["p", "q"]
 
 
 @pytest.mark.parametrize(
