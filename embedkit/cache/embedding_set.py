@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_KEPT = ("id", "path", "digest", "group", "split")
+
+
 def _no_failures() -> "pd.DataFrame":
     import pandas as pd
 
@@ -131,7 +134,8 @@ class EmbeddingSet:
             name: of the data set. encoder: of the encoder.
 
         Raises:
-            EmbedkitError: lengths that differ, or ids that repeat.
+            EmbedkitError: lengths that differ, ids that repeat, or columns of ``y`` that are called as another one or
+                as a column that the table keeps.
         """
         import pandas as pd
 
@@ -143,6 +147,7 @@ class EmbeddingSet:
             else pd.DataFrame({"label": pd.Series(y).to_numpy()})
         )
         labels.columns = pd.Index([c if isinstance(c, str) else f"label:{c}" for c in labels.columns])
+        _refuse_taken(labels.columns)
         columns = {
             "id": np.arange(len(X)).astype(str) if ids is None else ids,
             "group": groups,
@@ -160,3 +165,11 @@ class EmbeddingSet:
             raise EmbedkitError(f"the id {table['id'][table['id'].duplicated()].iloc[0]!r} stands more than once")
         dataset = {"targets": {"label": list(labels.columns)}, "facts": {}}
         return cls(X, table, {"name": name, "encoder": encoder, "key": "", "dataset": dataset})
+
+
+def _refuse_taken(labels: "pd.Index") -> None:
+    for name in labels:
+        if name in _KEPT:
+            raise EmbedkitError(f"y has a column '{name}', a name that the table keeps for itself: rename the column")
+    if labels.has_duplicates:
+        raise EmbedkitError(f"y has the column '{labels[labels.duplicated()][0]}' more than once: rename one of them")

@@ -45,6 +45,19 @@ def test_what_is_missing_stays_so(kind: Callable[[list[object]], Any], missing: 
         assert table[column].dropna().tolist() == ["p", "q"]
 
 
+@pytest.mark.parametrize("name", ["id", "path", "digest", "group", "split"])
+def test_a_label_is_not_called_as_a_column_of_the_table(name: str) -> None:
+    labels = pd.DataFrame([[0, 1], [1, 0]], columns=["oedema", name])
+    with pytest.raises(EmbedkitError, match=f"y has a column '{name}', a name that the table keeps .* rename"):
+        EmbeddingSet.from_arrays(np.zeros((2, 3)), labels)
+
+
+def test_two_labels_are_not_called_the_same() -> None:
+    labels = pd.DataFrame([[0, 1], [1, 0]], columns=["oedema", "oedema"])
+    with pytest.raises(EmbedkitError, match="y has the column 'oedema' more than once: rename one"):
+        EmbeddingSet.from_arrays(np.zeros((2, 3)), labels)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
