@@ -68,25 +68,34 @@ def cut_up(by: str, values: np.ndarray) -> Subgroups:
     if numeric and (edges or names.nunique() > _CATEGORIES):
         edges = edges or _quartiles(numbers[np.isfinite(numbers)])
         bins = _bins(edges)
-        place = np.searchsorted(edges, numbers, side="right")
-        text = np.where(np.isfinite(numbers), np.array(bins, object)[np.minimum(place, len(edges))], MISSING)
-        order: tuple[str, ...] = tuple(name for name in bins if (text == name).any())
-    else:
-        text = names.fillna(MISSING).to_numpy(object)
-        order = in_order([name for name in np.unique(text.astype(str)).tolist() if name != MISSING])
+        place = np.where(np.isfinite(numbers), np.searchsorted(edges, numbers, side="right"), len(bins))
+        held, codes = np.unique(place, return_inverse=True)
+        return Subgroups(column, tuple([*bins, MISSING][number] for number in held), codes)
+    text = names.fillna(MISSING).to_numpy(object)
+    order = in_order([name for name in np.unique(text.astype(str)).tolist() if name != MISSING])
     order += (MISSING,) if (text == MISSING).any() else ()
     return Subgroups(column, order, np.array([order.index(name) for name in text]))
 
 
 def _quartiles(numbers: np.ndarray) -> tuple[float, ...]:
     found = np.quantile(numbers, [0.25, 0.5, 0.75])
-    # Nobody is 38.75 years old.
-    return tuple(np.unique(np.round(found) if (numbers % 1 == 0).all() else found).tolist())
+    if (numbers % 1 == 0).all():
+        # Nobody is 38.75 years old.
+        return tuple(np.unique(np.round(found)).tolist())
+    # To as few digits as tell them apart: they are the names of the subgroups.
+    written = ([f"{cut:.{digits}g}" for cut in found] for digits in range(6, 18))
+    apart = next(cuts for cuts in written if len(set(cuts)) == len(np.unique(found)))
+    return tuple(np.unique([float(cut) for cut in apart]).tolist())
 
 
 def _bins(edges: Sequence[float]) -> list[str]:
-    between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-    return [f"below {edges[0]:g}", *between, f"{edges[-1]:g} and above"]
+    cuts = [_written(edge) for edge in edges]
+    return [f"below {cuts[0]}", *(f"{low} to {high}" for low, high in pairwise(cuts)), f"{cuts[-1]} and above"]
+
+
+def _written(number: float) -> str:
+    short = f"{number:.15g}"
+    return short if float(short) == number else repr(number)
 
 
 def judge_subgroups(

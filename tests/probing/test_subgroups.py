@@ -45,6 +45,34 @@ def test_numbers_of_many_values_are_cut_at_whole_quartiles() -> None:
     assert cut_up("share", np.linspace(0, 1, 9).astype(object)).names[0] == "below 0.25"
 
 
+def test_cuts_that_differ_late_have_names_of_their_own() -> None:
+    days = np.array([20240404, 20240405, 20240406, 20240407, 20240408], object)
+    parts = cut_up("day:20240405,20240406,20240407", days)
+    assert parts.names == (
+        "below 20240405",
+        "20240405 to 20240406",
+        "20240406 to 20240407",
+        "20240407 and above",
+    )
+    assert parts.codes.tolist() == [0, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("start", "step"), [(0.0, 1 / 3), (1e9, 1 / 3), (1.0, 2.0**-52)])
+def test_quartiles_are_cut_where_their_names_say(start: float, step: float) -> None:
+    values = start + step * np.arange(1, 100)
+    parts = cut_up("time", values.astype(object))
+    assert len(set(parts.names)) == 4
+    assert np.bincount(parts.codes).min() >= 20
+    for code, name in enumerate(parts.names[1:-1], start=1):
+        low, high = map(float, name.split(" to "))
+        np.testing.assert_array_equal(parts.codes == code, (low <= values) & (values < high))
+
+
+def test_quartiles_are_named_with_few_digits() -> None:
+    assert cut_up("share", (np.arange(1, 100) / 3).astype(object)).names[0] == "below 8.5"
+    assert cut_up("share", (np.arange(1, 100) / 7).astype(object)).names[1] == "3.64286 to 7.14286"
+
+
 def test_few_values_and_words_stay_as_they_are() -> None:
     assert cut_up("grade", np.array([3, 1, 2, 10, None], object)).names == ("1", "2", "3", "10", "(missing)")
     assert cut_up("sex", np.array(["male", "female", "", "male"], object)).names == ("female", "male", "(missing)")
