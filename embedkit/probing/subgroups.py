@@ -62,10 +62,10 @@ def cut_up(by: str, values: np.ndarray) -> Subgroups:
     column, edges = parse_by(by)
     numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(float)
     names = as_names(pd.Series(values, dtype=object))
-    numeric = np.isfinite(numbers[names.notna()]).all()
-    if edges and not numeric:
-        raise EmbedkitError(f"the column '{column}' holds '{names.dropna().iloc[0]}', which can't be cut at numbers")
-    if numeric and (edges or names.nunique() > _CATEGORIES):
+    words = names[names.notna() & ~np.isfinite(numbers)]
+    if edges and len(words):
+        raise EmbedkitError(f"the column '{column}' holds '{words.iloc[0]}', which can't be cut at numbers")
+    if words.empty and (edges or names.nunique() > _CATEGORIES):
         edges = edges or _quartiles(numbers[np.isfinite(numbers)])
         bins = _bins(edges)
         place = np.where(np.isfinite(numbers), np.searchsorted(edges, numbers, side="right"), len(bins))

@@ -78,6 +78,8 @@ def test_few_values_and_words_stay_as_they_are() -> None:
     assert cut_up("sex", np.array(["male", "female", "", "male"], object)).names == ("female", "male", "(missing)")
     with pytest.raises(EmbedkitError, match="the column 'sex' holds 'male', which can't be cut at numbers"):
         cut_up("sex:40", np.array(["male", "female"], object))
+    with pytest.raises(EmbedkitError, match="the column 'age' holds 'about 50', which can't be cut at numbers"):
+        cut_up("age:40", np.array([39, None, "41", "about 50", "?"], object))
 
 
 def test_the_numbers_are_those_of_the_rows_alone() -> None:
