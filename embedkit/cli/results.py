@@ -125,13 +125,14 @@ def _compared(comparison: dict[str, Any]) -> str:
         return ""
     if comparison["best"]:
         return "best"
-    difference = comparison["difference"]
-    return f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f}) {_p(comparison)}"
-
-
-def _p(comparison: dict[str, Any]) -> str:
-    p = comparison["p_adjusted"]
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    if not comparison["n"]:
+        return "no image in common"
+    difference, p = comparison["difference"], comparison["p_adjusted"]
+    # Of one group in common there is no interval, and of one class no difference either.
+    if p is None or difference["low"] is None:
+        return "-" if difference["value"] is None else f"{difference['value']:+.3f}"
+    bounds = f"{difference['low']:+.3f} to {difference['high']:+.3f}"
+    return f"{difference['value']:+.3f} ({bounds}) {'p < 0.001' if p < 0.001 else f'p = {p:.3f}'}"
 
 
 def _selected(selected: dict[str, Any]) -> str:

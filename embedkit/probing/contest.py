@@ -28,7 +28,8 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
     Returns:
         For each result an empty dictionary if it stands alone, else ``best`` (whether it is), ``to`` (model and
         classifier of the best), ``n`` (rows both judged), ``difference`` (of the macro AUCs, an interval), ``p``,
-        ``p_adjusted`` and ``p_method``; of the best only the first two.
+        ``p_adjusted`` and ``p_method``; of the best only the first two. Of one that judged no image of those that the
+        best judged ``n`` is 0 and the difference and its p None.
     """
     found: list[dict[str, Any]] = [{} for _ in results]
     judged = [number for number, result in enumerate(results) if result.auc["value"] is not None]
@@ -49,6 +50,8 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
 
 def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> dict[str, Any]:
     a, b, groups = on_common_rows(result, best)
+    if not len(groups):
+        return {"n": 0, "difference": None, "p": None, "p_adjusted": None, "p_method": ""}
     settings = result.protocol["settings"]
     replicates, seed = settings["replicates"], settings["seed"]
     difference = paired(a, b, groups, replicates, seed, ["auc"])["auc"]

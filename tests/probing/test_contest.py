@@ -74,6 +74,23 @@ def test_only_images_that_both_judged_are_compared(results: list[ProbeResult]) -
     assert compare_to_best([fewer, results[0]])[0]["n"] == 200
 
 
+def test_results_without_an_image_in_common_are_not_compared(results: list[ProbeResult]) -> None:
+    good, noisy, worthless = results
+    tables = [good.predictions.iloc[:200], noisy.predictions.iloc[:200], worthless.predictions.iloc[200:]]
+    found = compare_to_best([replace(one, predictions=rows) for one, rows in zip(results, tables, strict=True)])
+    assert found[2] == {
+        "best": False,
+        "to": {"model": results[int(found[1]["best"])].model, "classifier": "lda"},
+        "n": 0,
+        "difference": None,
+        "p": None,
+        "p_adjusted": None,
+        "p_method": "",
+    }
+    other = found[int(found[0]["best"])]
+    assert (other["n"], other["p_adjusted"]) == (200, other["p"])
+
+
 def test_delong_is_taken_for_independent_images_of_two_classes() -> None:
     X, y, _ = clustered(n=300, classes=2, signal=2)
     noisy = X + np.random.default_rng(0).normal(size=X.shape)
