@@ -41,12 +41,10 @@ def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
     Raises:
         EmbedkitError: the images of a unit have different labels, or belong to several groups.
     """
-    units = units_of(sample, level)
-    keys = pd.MultiIndex.from_arrays([sample.split, units])
-    codes, _ = pd.factorize(keys)
+    units, codes = _units_in_splits(sample, level)
     first = np.unique(codes, return_index=True)[1]
     truth = unit_truth(sample.labels, units, codes, level)
-    _refuse_two(sample.groups, units, codes, f"the level '{level}' cuts across groups (patients)")
+    refuse_across_groups(sample, level)
     extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
     return replace(
         sample.select(first),
@@ -57,6 +55,22 @@ def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
         digests=np.full(len(first), ""),
         extra=extra,
     )
+
+
+def refuse_across_groups(sample: Sample, level: str) -> None:
+    """Refuse units that are no part of one group: folds of groups would tear them.
+
+    Raises:
+        EmbedkitError: the images of a unit, in one split, belong to several groups.
+    """
+    units, codes = _units_in_splits(sample, level)
+    counts = pd.Series(sample.groups).groupby(codes).nunique().to_numpy()
+    if (counts > 1).any():
+        first = np.unique(codes, return_index=True)[1]
+        raise EmbedkitError(
+            f"the level '{level}' cuts across groups (patients): the images of "
+            f"{listed(units[first[counts > 1]].tolist())} belong to several. Choose another level or another --group"
+        )
 
 
 def unit_truth(labels: Labels, units: np.ndarray, codes: np.ndarray, level: str) -> np.ndarray:
@@ -116,14 +130,10 @@ def pooled(values: np.ndarray, codes: np.ndarray, how: str) -> np.ndarray:
     return maxima(values, codes) if how == "max" else means(values, codes)
 
 
-def _refuse_two(names: np.ndarray, units: np.ndarray, codes: np.ndarray, what: str) -> None:
-    counts = pd.Series(names).groupby(codes).nunique().to_numpy()
-    if (counts > 1).any():
-        first = np.unique(codes, return_index=True)[1]
-        raise EmbedkitError(
-            f"{what}: the images of {listed(units[first[counts > 1]].tolist())} belong to several. "
-            "Choose another level or another --group"
-        )
+def _units_in_splits(sample: Sample, level: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the name of the unit of each row, (n,), and which unit of which split it belongs to, 0..u-1."""
+    units = units_of(sample, level)
+    return units, pd.factorize(pd.MultiIndex.from_arrays([sample.split, units]))[0]
 
 
 def _agreed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.levels import level_columns, pool_embeddings
+from embedkit.probing.levels import level_columns, pool_embeddings, refuse_across_groups
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
@@ -64,11 +64,19 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
 
 
 def pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
-    """Return the sample at the level and with the views that its embeddings are asked to have."""
+    """Return the sample at the level and with the views that its embeddings are asked to have.
+
+    Raises:
+        EmbedkitError: the units of the level, pooled here or judged together later, don't fit the labels or groups.
+    """
     how = "max" if settings.pool == "embeddings-max" else "mean"
     if views is not None:
         return join_views(sample, views, settings.level, how)
-    return sample if settings.judged_level == settings.level else pool_embeddings(sample, settings.level, how)
+    if settings.judged_level != settings.level:
+        return pool_embeddings(sample, settings.level, how)
+    if settings.level != "image":
+        refuse_across_groups(sample, settings.level)
+    return sample
 
 
 def _refuse_contradictions(settings: Settings, test: EmbeddingSet | None) -> None:

@@ -224,3 +224,13 @@ def test_embeddings_are_pooled_before_anything_is_cut() -> None:
     assert len(plan.train) == 4
     np.testing.assert_allclose(plan.train.X[0], source.X[:2].mean(axis=0), rtol=1e-6)
     assert plan.train.ids.tolist() == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("pool", ["probabilities", "embeddings", "embeddings-max"])
+def test_units_that_cut_across_groups_are_refused_however_they_are_pooled(pool: str) -> None:
+    source = made(list("aabbaabb"), groups=[1, 1, 2, 2, 3, 3, 4, 4])
+    within = replace(source, table=source.table.assign(eye=list("klmnopqr")))
+    assert len(make_plan(within, None, Settings(level="eye", pool=pool, folds=2)).test) == 8
+    across = replace(source, table=source.table.assign(eye=list("kkmmkoqq")))
+    with pytest.raises(EmbedkitError, match=r"the level 'eye' cuts across groups \(patients\): the images of k belong"):
+        make_plan(across, None, Settings(level="eye", pool=pool, folds=2))
