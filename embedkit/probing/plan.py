@@ -1,5 +1,6 @@
 """Which images are learnt from and which are judged, decided once and checked before anything is fitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,6 +159,7 @@ def _by_sites(train: EmbeddingSet, sample: Sample, column: str) -> Plan:
             f"all images of {train.name} have the same '{column}', and holding out sites needs two: "
             "choose another column, or leave sites out"
         )
+    notes += _notes_on_sites(sample.labels, column, [(site, judged) for site, _, judged in cuts])
     for site, learnt, judged in cuts:
         lost = len(sample) - len(learnt) - len(judged)
         if lost:
@@ -235,7 +237,7 @@ def notes_on_judged(labels: Labels, judged: np.ndarray) -> list[str]:
         EmbedkitError: no class has one.
     """
     sides = {name: _sides(column) for name, column in zip(labels.classes, judged.T, strict=True)}
-    if not any(len(both) == 2 for both in sides.values()):
+    if not _ranked(judged):
         raise EmbedkitError(
             f"all {len(judged)} test images are of one class of the target '{labels.name}', and an AUC needs two. "
             "Judge on images of two classes or more"
@@ -245,6 +247,31 @@ def notes_on_judged(labels: Labels, judged: np.ndarray) -> list[str]:
         for name, one in sides.items()
         if len(one) < 2
     ]
+
+
+def _notes_on_sites(labels: Labels, column: str, judged: Sequence[tuple[str, np.ndarray]]) -> list[str]:
+    """Return which sites have no AUC; ``judged`` names each with the positions of its images.
+
+    Raises:
+        EmbedkitError: no site has one.
+    """
+    alone = [site for site, rows in judged if not _ranked(labels.truth[rows])]
+    if len(alone) == len(judged):
+        raise EmbedkitError(
+            f"no '{column}' has images of two classes of the target '{labels.name}' ({listed(alone)} have one each), "
+            "and an AUC needs two at one site: choose another column, or leave sites out"
+        )
+    if not alone:
+        return []
+    return [
+        f"all images of each of {listed(alone)} are of one class, so there is no AUC there: the AUC is of the other "
+        f"{len(judged) - len(alone)} of {len(judged)} sites"
+    ]
+
+
+def _ranked(judged: np.ndarray) -> bool:
+    """Return whether any class has an AUC among images of this truth (m, K)."""
+    return any(len(_sides(column)) == 2 for column in judged.T)
 
 
 def _sides(column: np.ndarray) -> set[float]:

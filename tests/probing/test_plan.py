@@ -152,7 +152,7 @@ def test_groups_that_permit_no_folds_are_refused() -> None:
         plan_of(made(list("aabbcc"), groups=[1, 1, 2, 2, 3, 3]))
 
 
-def with_sites(sites: list[Any], y: str = "abababab", **columns: Any) -> EmbeddingSet:
+def with_sites(sites: list[Any], y: str | np.ndarray = "abababab", **columns: Any) -> EmbeddingSet:
     source = made(list(y), **columns)
     return replace(source, table=source.table.assign(site=np.array(sites, object)))
 
@@ -177,10 +177,24 @@ def test_a_class_of_one_site_only_is_told() -> None:
     assert any(note.startswith("only 'x' has c: no AUC there") for note in plan.notes)
 
 
+def test_sites_with_one_class_are_told() -> None:
+    plan = make_plan(with_sites(list("xxyyzzww"), "ababaabb"), None, Settings(sites="site"))
+    assert plan.notes == (
+        "all images of each of w, z are of one class, so there is no AUC there: the AUC is of the other 2 of 4 sites",
+    )
+
+
+def test_sites_where_no_label_has_two_sides_are_told() -> None:
+    Y = np.array([[0, 1], [1, np.nan], [1, 0], [1, np.nan], [0, 0], [0, 0]], float)
+    plan = make_plan(with_sites(list("xxyyzz"), Y), None, Settings(sites="site"))
+    assert any(note.startswith("all images of each of y, z are of one class") for note in plan.notes)
+
+
 @pytest.mark.parametrize(
     ("sites", "y", "message"),
     [
         (list("xxxxxxxx"), "abababab", "all images of here have the same 'site', and holding out sites needs two"),
+        (list("xxyyzzww"), "aabbccaa", r"no 'site' has images of two classes of the target 'label' \(w, x, y, z have"),
         (list("xxxxyyyy"), "ababaaaa", "without the images of 'x' there are no two classes of the target 'label'"),
     ],
 )
