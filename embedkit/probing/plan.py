@@ -1,6 +1,5 @@
 """Which images are learnt from and which are judged, decided once and checked before anything is fitted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,12 +7,13 @@ import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
+from embedkit.probing.judgeable import held_classes, notes_on_judged, notes_on_sites, refuse_one_class, sides_of
 from embedkit.probing.levels import level_columns, pool_embeddings, refuse_across_groups
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
 from embedkit.probing.subgroups import parse_by
-from embedkit.probing.target import Labels, as_names, choose_target, listed
+from embedkit.probing.target import as_names, choose_target, listed
 from embedkit.probing.views import Views, join_views, read_views, views_column
 
 REPEAT_STRIDE = 1000
@@ -139,7 +139,7 @@ def _published(train: EmbeddingSet, sample: Sample, fold: Fold) -> Plan:
         notes.append(f"{len(sample) - len(placed)} images of {train.name} are in no split and were left out")
         sample = sample.select(placed)
         # A class that only such images have is no class of this split.
-        sample = replace(sample, labels=_held(sample.labels))
+        sample = replace(sample, labels=held_classes(sample.labels))
         fold = published_fold(sample) or fold
     return _checked(Plan("published", sample, sample, (fold,), tuple(notes)))
 
@@ -151,15 +151,15 @@ def _by_sites(train: EmbeddingSet, sample: Sample, column: str) -> Plan:
     if len(placed) < len(sample):
         notes.append(f"{len(sample) - len(placed)} images of {train.name} have no '{column}' and were left out")
         sample, sites = sample.select(placed), sites.iloc[placed]
-    sample = replace(sample, labels=_held(sample.labels))
-    _refuse_one_class(sample.labels)
+    sample = replace(sample, labels=held_classes(sample.labels))
+    refuse_one_class(sample.labels)
     cuts = site_folds(sample, sites.to_numpy(str))
     if len(cuts) < 2:
         raise EmbedkitError(
             f"all images of {train.name} have the same '{column}', and holding out sites needs two: "
             "choose another column, or leave sites out"
         )
-    notes += _notes_on_sites(sample.labels, column, [(site, judged) for site, _, judged in cuts])
+    notes += notes_on_sites(sample.labels, column, [(site, judged) for site, _, judged in cuts])
     for site, learnt, judged in cuts:
         lost = len(sample) - len(learnt) - len(judged)
         if lost:
@@ -186,7 +186,7 @@ def _by_sites(train: EmbeddingSet, sample: Sample, column: str) -> Plan:
 
 
 def _cross_validated(train: EmbeddingSet, sample: Sample, settings: Settings) -> Plan:
-    _refuse_one_class(sample.labels)
+    refuse_one_class(sample.labels)
     count, note = count_folds(sample.labels, sample.groups, settings.folds)
     # Each repeat shuffles with a seed of its own, far from those that a repeat may try.
     cuts = [
@@ -219,81 +219,15 @@ def _checked(plan: Plan) -> Plan:
     labels = plan.train.labels
     fold = plan.folds[0]
     fitted, judged = labels.truth[fold.fitted()], plan.test.labels.truth[fold.test]
-    _refuse_one_class(replace(labels, truth=fitted))
+    refuse_one_class(replace(labels, truth=fitted))
     for k, name in enumerate(labels.classes):
-        for value in _sides(judged[:, k]) - _sides(fitted[:, k]):
+        for value in sides_of(judged[:, k]) - sides_of(fitted[:, k]):
             raise EmbedkitError(
                 f"{(judged[:, k] == value).sum()} test images {'hold' if value else 'do not hold'} '{name}' of the "
                 f"target '{labels.name}' and no training image does: leave them out, or move some of them to the "
                 "training images"
             )
     return replace(plan, notes=(*plan.notes, *notes_on_judged(labels, judged)))
-
-
-def notes_on_judged(labels: Labels, judged: np.ndarray) -> list[str]:
-    """Return which classes have no AUC; ``judged`` is the truth (m, K) of the test images.
-
-    Raises:
-        EmbedkitError: no class has one.
-    """
-    sides = {name: _sides(column) for name, column in zip(labels.classes, judged.T, strict=True)}
-    if not _ranked(judged):
-        raise EmbedkitError(
-            f"all {len(judged)} test images are of one class of the target '{labels.name}', and an AUC needs two. "
-            "Judge on images of two classes or more"
-        )
-    return [
-        f"'{name}' has no {'negative' if 1.0 in one else 'positive'} test image, so it has no AUC"
-        for name, one in sides.items()
-        if len(one) < 2
-    ]
-
-
-def _notes_on_sites(labels: Labels, column: str, judged: Sequence[tuple[str, np.ndarray]]) -> list[str]:
-    """Return which sites have no AUC; ``judged`` names each with the positions of its images.
-
-    Raises:
-        EmbedkitError: no site has one.
-    """
-    alone = [site for site, rows in judged if not _ranked(labels.truth[rows])]
-    if len(alone) == len(judged):
-        raise EmbedkitError(
-            f"no '{column}' has images of two classes of the target '{labels.name}' ({listed(alone)} have one each), "
-            "and an AUC needs two at one site: choose another column, or leave sites out"
-        )
-    if not alone:
-        return []
-    return [
-        f"all images of each of {listed(alone)} are of one class, so there is no AUC there: the AUC is of the other "
-        f"{len(judged) - len(alone)} of {len(judged)} sites"
-    ]
-
-
-def _ranked(judged: np.ndarray) -> bool:
-    """Return whether any class has an AUC among images of this truth (m, K)."""
-    return any(len(_sides(column)) == 2 for column in judged.T)
-
-
-def _sides(column: np.ndarray) -> set[float]:
-    return set(np.unique(column[~np.isnan(column)]).tolist())
-
-
-def _refuse_one_class(labels: Labels) -> None:
-    held = _held(labels)
-    if len(held.classes) < 2:
-        raise EmbedkitError(
-            f"all {len(labels.truth)} training images are of one class of the target '{labels.name}', "
-            f"'{held.classes[0]}': a classifier needs two"
-        )
-
-
-def _held(labels: Labels) -> Labels:
-    """Return the labels without the classes that no row has; labels of a multilabel target all stay."""
-    if not labels.exclusive:
-        return labels
-    held = (labels.truth == 1).any(axis=0)
-    names = tuple(name for name, kept in zip(labels.classes, held, strict=True) if kept)
-    return replace(labels, classes=names, truth=labels.truth[:, held])
 
 
 def _refuse_other_vectors(train: EmbeddingSet, test: EmbeddingSet) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.plan import Plan, columns_of, notes_on_judged, pooled
+from embedkit.probing.judgeable import notes_on_judged
+from embedkit.probing.plan import Plan, columns_of, pooled
 from embedkit.probing.sample import read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold
