@@ -44,27 +44,28 @@ def load(
     """
     folder = cache_folder(cache)
     if model.startswith(f"{encoders.ALIGNED}:"):
-        return _aligned(model, data, folder)
+        return _aligned(model, data, folder, key, rows)
     name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
     files = caches.find(folder, name, slug, key or "*")
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
-    if key:
-        return caches.read(files[0], rows)
-    return caches.read(_current(files, model, weights, calibrated_on(precision, [data]), command, folder), rows)
+    path = files[0] if key else _current(files, model, weights, calibrated_on(precision, [data]), command, folder)
+    found = caches.read(path, rows)
+    caches.refuse_renamed(path, found.provenance)
+    return found
 
 
-def _aligned(model: str, data: str, folder: Path) -> EmbeddingSet:
+def _aligned(model: str, data: str, folder: Path, asked: str | None, rows: caches.Selection | None) -> EmbeddingSet:
     pair = encoders.AlignedPair.load(Path(model.partition(":")[2]).expanduser())
     images, key = pair.facts["image_encoder"], pair.facts["image_key"]
     name = datasets.dataset_name(data)
-    if found := caches.find(folder, name, images, key):
-        return pair.apply(caches.read(found[0]))
-    for path in caches.find(folder, name, pair.name):
+    if (found := caches.find(folder, name, images, key)) and asked in (None, key):
+        return pair.apply(caches.read(found[0], rows))
+    for path in caches.find(folder, name, pair.name, asked or "*"):
         made = caches.read_header(path).provenance["configuration"]
         if pair.configuration({**made, "encoder": made["encoder"]["images"]}) == made:
-            return caches.read(path)
+            return caches.read(path, rows)
     raise caches.NotCached(
         f"no embeddings of {name} by {images} with the key {key}, which {model} was aligned with, are cached in "
         f"{folder}: embedkit extract --model {model} --data {data}"

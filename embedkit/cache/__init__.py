@@ -7,7 +7,7 @@ what an image or a model is.
 from embedkit.cache.aside import Aside
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
-from embedkit.cache.header import Cached, read, read_header, vectors
+from embedkit.cache.header import Cached, read, read_header, refuse_renamed, vectors
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
 from embedkit.cache.mapped import blocks_of, take_rows
 from embedkit.cache.receipt import recall, remember
@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "read_header",
     "recall",
+    "refuse_renamed",
     "remember",
     "remove",
     "store_of",

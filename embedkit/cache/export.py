@@ -27,6 +27,8 @@ def export(path: Path, to: Path) -> None:
     writers = {".npz": _npz, ".csv": _csv, ".h5ad": copy}
     if to.suffix not in writers:
         raise EmbedkitError(f"no export to '{to.suffix}' files: choose {', '.join(writers)}")
+    if to.is_dir():
+        raise EmbedkitError(f"{to} is a folder: name the file to write")
     temporary = to.with_name(f".{to.name}.tmp{to.suffix}")
     embeddings = read(path)
     try:

@@ -1,7 +1,7 @@
 """What a cache file holds: its table, ledger, stamps and provenance, and its vectors."""
 
 import json
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import DamagedCache, NotCached
+from embedkit.cache.errors import CacheError, DamagedCache, NotCached
 from embedkit.cache.halves import Halves
 from embedkit.cache.later import Later
 from embedkit.cache.mapped import map_vectors
@@ -211,3 +211,17 @@ def _vectors(
     d = int(X.shape[1])
     at = (X.id.get_offset() or 0) + first * d * X.dtype.itemsize
     return read_vectors(plain, at, (last - first, d), X.dtype, into)
+
+
+def refuse_renamed(path: Path, provenance: Mapping[str, Any]) -> None:
+    """Refuse a file that is called as another one: its vectors would be taken for those of another encoder.
+
+    Raises:
+        CacheError: encoder or key are not those of its name.
+    """
+    encoder, key = provenance["encoder"], provenance["key"]
+    if path.stem != f"{encoder}.{key}":
+        raise CacheError(
+            f"{path}: it holds embeddings of {encoder} with the key {key}, not those that it is called by: rename or "
+            "remove it, and extract again"
+        )

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from embedkit.cache.checked import checked_note
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
-from embedkit.cache.header import Cached, header_of, pack, read_header
+from embedkit.cache.header import Cached, header_of, pack, read_header, refuse_renamed
 from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
 from embedkit.cache.receipt import receipt
 from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
@@ -96,7 +96,11 @@ class Store:
         """Return what the final file holds beside its vectors, or None where there is no file."""
         with writing_to(self.path.parent):
             there = self.path.exists()
-        return read_header(self.path) if there else None
+        if not there:
+            return None
+        found = read_header(self.path)
+        refuse_renamed(self.path, found.provenance)
+        return found
 
     def shards(self) -> list[Rows]:
         """Return the shards that verify, after removing what killed writers left. Call it under the lock."""

@@ -31,7 +31,10 @@ def positions(rows: Selection, n: int) -> np.ndarray:
         EmbedkitError: it is none of these, or leaves the table.
     """
     if isinstance(rows, slice):
-        return np.arange(*rows.indices(n))
+        try:
+            return np.arange(*rows.indices(n))
+        except (TypeError, ValueError) as error:
+            raise EmbedkitError(f"rows = {rows}: {error}") from error
     asked = np.asarray(rows)
     if asked.dtype == bool and asked.shape == (n,):
         return np.flatnonzero(asked)

@@ -187,6 +187,7 @@ def merge(
     root: options.Root = None,
     weights: options.Weights = None,
     precision: options.Precision = None,
+    decoder: options.Decoder = None,
     allow_failed: options.AllowFailed = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -196,7 +197,8 @@ def merge(
     from embedkit.extraction import extract_all_named
 
     api.check_names(model, data)
-    how: dict[str, Any] = {"weights": weights, "precision": precision, "cache": cache, "calibrate": False}
+    how: dict[str, Any] = {"weights": weights, "precision": precision, "decoder": decoder, "cache": cache}
+    how |= {"calibrate": False}
     jobs = [api.job_for(name, **how) for name in api.each(model)]
     reports = []
     for name in api.each(data):

@@ -99,7 +99,7 @@ def print_report(report: Any, idle: str = "nothing to do", part: str | None = No
     else:
         counts = f"{idle}, all {report.reused} had their embedding"
     # The file itself comes of the merge.
-    merge = "when all are done, embedkit cache merge with this --model and --data"
+    merge = "when all are done, embedkit cache merge with this --model, --data, --precision and --decoder"
     where = f"part {part} of {report.path}: {merge}" if part else report.path
     say(f"{what}: {report.total} images, {counts}, {len(report.ledger)} failed -> {where}")
     if report.ledger:

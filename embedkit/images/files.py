@@ -9,7 +9,7 @@ from embedkit.images.errors import MissingFile, TruncatedImage, UnreadableFile
 from embedkit.images.policy import check_bytes
 from embedkit.images.remote import is_remote, read_remote, stamp
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 """Inode, size and time of change: another stamp under the same path is another file."""
 
 
@@ -35,7 +35,7 @@ def look(path: str) -> Stamp:
     """
     if is_remote(path):
         size, mark, _ = stamp(path)
-        return mark, size, mark
+        return mark, size, mark, mark
     try:
         with reading(path):
             # A Path interns the parts of its name, and the table of interned texts grows by all that were ever in it.
@@ -46,7 +46,7 @@ def look(path: str) -> Stamp:
         raise UnreadableFile(f"{path}: it is a folder. Name the image files in it.")
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableFile(f"{path}: it is not a regular file. Copy the image to a file first.")
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_bytes(path: str) -> bytes:

@@ -11,7 +11,7 @@ from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, NotCached, Store, read, remove, vectors
 from embedkit.cache.checked import checked_note
 from embedkit.cache.sealed import read_seal
-from embedkit.cache.vectors import widen
+from embedkit.cache.vectors import positions, widen
 
 N, D = 40_000, 16
 
@@ -134,3 +134,9 @@ def test_a_half_is_widened_exactly_where_subnormal_numbers_are_flushed() -> None
     finally:
         torch.set_flush_denormal(False)
     np.testing.assert_array_equal(wide, right.astype(np.float32))
+
+
+@pytest.mark.parametrize("rows", [slice(0.5, 2), slice(0, 5, 0)])
+def test_a_slice_that_means_nothing_is_no_damage(rows: slice) -> None:
+    with pytest.raises(EmbedkitError, match=r"rows = slice"):
+        positions(rows, 9)

@@ -1,7 +1,9 @@
 """Shards, merge, resume and reading."""
 
 import multiprocessing
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embedkit.cache import DamagedCache, NotCached, Store, find, read, read_header
+from embedkit.cache import CacheError, DamagedCache, NotCached, Store, find, read, read_header
 from embedkit.cache import header as header_module
 from embedkit.cache import store as store_module
 from tests.cache.conftest import PROVENANCE, commit, digest_of, no_failures, stamps, table_of, vectors
@@ -227,3 +229,11 @@ def test_a_flipped_vector_is_not_merged_nor_adopted(committed: Store) -> None:
     mine = Store(committed.cache, "mine", committed.encoder, committed.key)
     with mine.lock(), pytest.raises(DamagedCache, match="checksum"):
         mine.adopt(committed.path, {digest_of(11)})
+
+
+def test_a_file_that_is_called_as_another_one_is_refused(committed: Store) -> None:
+    other = replace(committed, key="f" * 16)
+    shutil.copy(committed.path, other.path)
+    with pytest.raises(CacheError, match=f"with the key {committed.key}, not those that it is called by"):
+        other.read()
+    assert committed.read() is not None

@@ -61,6 +61,9 @@ def test_it_is_loaded_from_what_either_encoder_has_cached(embedkit: Run, pair: s
     two = ek.load(pair, data)
     np.testing.assert_array_equal(one.X, two.X)
     assert one.key == two.key
+    np.testing.assert_allclose(ek.load(pair, data, rows=slice(2, 5)).X, one.X[2:5], atol=1e-6)
+    with pytest.raises(ek.cache.NotCached):
+        ek.load(pair, data, key="0" * 16)
     embedkit("cache", "rm", "-y", *place.glob("cache/folder-*/*.h5ad"))
     with pytest.raises(ek.cache.NotCached, match="embedkit extract --model aligned:pair"):
         ek.load(pair, data)

@@ -170,3 +170,17 @@ def test_mistyped_paths_and_folders_named_like_files_are_sentences(embedkit: Run
 def test_rm(embedkit: Run, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert embedkit("cache", "rm", cached, "--yes").status == 0
     assert not cached.exists()
+
+
+def test_an_export_into_the_name_of_a_folder_is_a_sentence(embedkit: Run, cached: Path, place: Path) -> None:
+    (place / "all.csv").mkdir()
+    done = embedkit("cache", "export", cached, "all.csv")
+    assert done.status == 2
+    assert "all.csv is a folder" in done.err
+
+
+def test_parts_of_another_decoder_are_merged(embedkit: Run, tiny_model: str, images: Path) -> None:
+    words = ("--model", tiny_model, "--data", f"folder:{images}", "--decoder", "scaled")
+    for part in ("1/2", "2/2"):
+        assert embedkit("extract", *words, "--shard", part).status == 0
+    assert embedkit("cache", "merge", *words).status == 0

@@ -1,10 +1,12 @@
 import builtins
 import hashlib
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from embedkit.images import (
     EmptyFile,
@@ -158,3 +160,17 @@ def test_frame_count_and_loading_agree_on_real_dicom(data_root):
 def test_a_zeroed_file_is_refused_at_once():
     with pytest.raises(NotAnImage):
         decode(bytes(10_000_000), "zeros.jpg")
+
+
+def test_a_frame_is_read_again_where_only_the_time_of_the_change_tells(tmp_path: Path) -> None:
+    path = tmp_path / "frames.tif"
+    seen = []
+    for colour in (10, 200):
+        frames = [Image.new("L", (8, 8), colour + number) for number in range(2)]
+        inside = io.BytesIO()
+        frames[0].save(inside, "TIFF", save_all=True, append_images=frames[1:])
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.write(inside.getvalue())
+        os.utime(path, ns=(10**18, 10**18))
+        seen.append(int(load(f"{path}#frame=1")[0].max()))
+    assert seen == [11, 201]
