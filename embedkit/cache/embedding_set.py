@@ -134,12 +134,12 @@ class EmbeddingSet:
             name: of the data set. encoder: of the encoder.
 
         Raises:
-            EmbedkitError: lengths that differ, ids that repeat, or columns of ``y`` that are called as another one or
-                as a column that the table keeps.
+            EmbedkitError: ``X`` is no matrix of real numbers, lengths that differ, ids that repeat, or columns of ``y``
+                that are called as another one or as a column that the table keeps.
         """
         import pandas as pd
 
-        X = np.asarray(X)
+        X = _numbers(X)
         # By position: the index of somebody's table is not that of X.
         labels = (
             pd.DataFrame(y).reset_index(drop=True)
@@ -154,6 +154,9 @@ class EmbeddingSet:
             "split": split,
         }
         # By pandas: numpy would make the text "nan" of what is missing in a list of names.
+        for key, value in columns.items():
+            if np.ndim(value) > 1:
+                raise EmbedkitError(f"{key} is of shape {np.shape(value)}: give one value for each row of X")
         given = {key: pd.Series(value).to_numpy() for key, value in columns.items() if value is not None}
         lengths = {"y": len(labels), **{key: len(value) for key, value in given.items()}}
         for key, length in lengths.items():
@@ -165,6 +168,16 @@ class EmbeddingSet:
             raise EmbedkitError(f"the id {table['id'][table['id'].duplicated()].iloc[0]!r} stands more than once")
         dataset = {"targets": {"label": list(labels.columns)}, "facts": {}}
         return cls(X, table, {"name": name, "encoder": encoder, "key": "", "dataset": dataset})
+
+
+def _numbers(X: Any) -> np.ndarray:
+    found = np.asarray(X)
+    if found.ndim != 2 or not found.shape[1] or found.dtype.kind not in "fiub":
+        raise EmbedkitError(
+            f"X must be (n, d), a matrix of real numbers with one row per image, and is of shape {found.shape} and "
+            f"type {found.dtype}: give an array (of a sparse matrix .toarray())"
+        )
+    return found
 
 
 def _refuse_taken(labels: "pd.Index") -> None:

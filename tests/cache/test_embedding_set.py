@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 
 from embedkit import EmbeddingSet, EmbedkitError
 
@@ -82,3 +83,16 @@ def test_an_unknown_split_lists_what_there_is() -> None:
         made.split("val")
     with pytest.raises(EmbedkitError, match="no published split"):
         EmbeddingSet.from_arrays(np.zeros((2, 1)), [0, 1]).split("train")
+
+
+@pytest.mark.parametrize(
+    "X", [np.zeros((4, 0)), np.zeros(4), np.zeros((4, 2, 2)), csr_array(np.eye(4)), 1j * np.eye(4)]
+)
+def test_what_is_no_matrix_of_real_numbers_is_refused(X: object) -> None:
+    with pytest.raises(EmbedkitError, match="a matrix of real numbers"):
+        EmbeddingSet.from_arrays(X, [0, 1, 0, 1])  # type: ignore[arg-type]
+
+
+def test_groups_of_two_columns_are_refused() -> None:
+    with pytest.raises(EmbedkitError, match=r"group is of shape \(4, 2\)"):
+        EmbeddingSet.from_arrays(np.eye(4), [0, 1, 0, 1], groups=np.zeros((4, 2)))
