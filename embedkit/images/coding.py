@@ -58,6 +58,21 @@ def check_length(dataset: Any, frames: int, name: str) -> None:
         )
 
 
+def check_high_bit(dataset: Any, name: str) -> None:
+    """Refuse values that are not at the low end of their bits, which old writers made and pydicom reads as others.
+
+    Raises:
+        UnsupportedImage: with both numbers.
+    """
+    # Pixels that are floats have neither.
+    stored = int(dataset.get("BitsStored", 0))
+    high = int(dataset.get("HighBit", stored - 1))
+    if stored and high != stored - 1:
+        raise UnsupportedImage(
+            f"{name}: its {stored} bits end at bit {high} instead of {stored - 1}, which is not read. Export it again."
+        )
+
+
 def check_codec(dataset: Any, name: str) -> None:
     """Refuse compressed pixels that no installed package decodes.
 

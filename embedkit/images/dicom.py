@@ -147,6 +147,7 @@ def _stored_values(dataset: Any, frame: int, frames: int, name: str) -> Values:
         if dataset.file_meta.TransferSyntaxUID in JPEG2000TransferSyntaxes:
             coding.check_codestream(dataset, frame, frames, name)
     else:
+        coding.check_high_bit(dataset, name)
         coding.check_length(dataset, frames, name)
     values: Values = pixel_array(dataset, index=frame)
     return values

@@ -3,12 +3,20 @@
 import struct
 from contextlib import nullcontext
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from embedkit.images.errors import DamagedImage, ImageError, TooManyPixels, TruncatedImage, not_an_image, reason_of
+from embedkit.images.errors import (
+    DamagedImage,
+    ImageError,
+    TooManyPixels,
+    TruncatedImage,
+    UnsupportedImage,
+    not_an_image,
+    reason_of,
+)
 from embedkit.images.policy import check_size, choose_frame
 from embedkit.images.quiet import quiet, quiet_library
 from embedkit.images.window import Pixels, min_max, require_finite
@@ -42,7 +50,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_PHOTOMETRIC = 262
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _KIND = 258, 259, 262, 284, 339
 
 
 def decode(data: bytes, name: str, frame: int | None = None, least: int | None = None) -> Pixels:
@@ -68,6 +76,7 @@ def decode(data: bytes, name: str, frame: int | None = None, least: int | None =
                     check_size(image.width, image.height, name)
                 if least is not None and image.format in _JPEGS:
                     image.draft(None, (least, least))
+                _refuse_misread(image, name)
                 with quiet_library() if image.format == "TIFF" else nullcontext():
                     image.load()
                 return _to_rgb(_upright(image, name), name)
@@ -92,6 +101,22 @@ def frame_count(stream: BinaryIO) -> int | None:
 def _frames(image: Image.Image) -> int:
     # The further images in a camera's JPEG (MPO) are previews of the first.
     return 1 if image.format in _JPEGS else int(getattr(image, "n_frames", 1))
+
+
+def _refuse_misread(image: Image.Image, name: str) -> None:
+    """Refuse the variants of TIFF whose pixels Pillow reads as others.
+
+    Raises:
+        UnsupportedImage: signed values of 8 bits; channels of more than 8 bits that are stored one after the other.
+    """
+    tags: Any = getattr(image, "tag_v2", {})
+    bits = max(tags.get(_BITS, (1,)))
+    if tags.get(_KIND, (1,))[0] == 2 and bits <= 8:
+        raise UnsupportedImage(f"{name}: its pixels are signed values of {bits} bits. Save it with unsigned ones.")
+    if tags.get(_PLANAR) == 2 and bits > 8 and tags.get(_COMPRESSION, 1) == 1 and len(tags.get(_BITS, ())) > 1:
+        raise UnsupportedImage(
+            f"{name}: its channels of {bits} bits are stored one after the other. Save it with interleaved channels."
+        )
 
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
@@ -128,12 +153,15 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
 
 
 def _wide_to_rgb(image: Image.Image, name: str) -> Pixels:
-    values = np.asarray(image)
+    values, tags = np.asarray(image), getattr(image, "tag_v2", {})
+    if tags.get(_BITS) == (32,) and values.dtype == np.int32 and tags.get(_KIND, (1,))[0] == 1:
+        # Pillow has no mode for them.
+        values = values.view(np.uint32)
     require_finite(values, name)
     transparent = image.info.get("transparency")
     gray = min_max(values, None if transparent is None else values == transparent)
     # Pillow inverts a TIFF whose zero is white up to 8 bits only.
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+    if tags.get(_PHOTOMETRIC) == 0:
         gray = 255 - gray
     return np.repeat(gray[:, :, None], 3, axis=2)
 

@@ -162,3 +162,10 @@ def test_warnings_and_logs_of_pydicom_do_not_leak(capfd):
             decode(stream, "a")
     assert [str(warning.message) for warning in seen] == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_values_at_the_high_end_of_their_bits_are_refused():
+    values = (WIDE % 4096).astype(np.uint16)
+    assert decode(dicom(values, BitsStored=12, HighBit=11), "a.dcm").shape == (*WIDE.shape, 3)
+    with pytest.raises(UnsupportedImage, match=r"a\.dcm: its 12 bits end at bit 15 instead of 11"):
+        decode(dicom(values * 16, BitsStored=12, HighBit=15), "a.dcm")

@@ -13,6 +13,7 @@ from embedkit.images import (
     NotFinite,
     TooManyPixels,
     TruncatedImage,
+    UnsupportedImage,
     decode,
 )
 
@@ -123,3 +124,46 @@ def test_warnings_of_pillow_do_not_leak(capfd):
         decode(encode(Image.fromarray(COLOUR).quantize(8), "PNG", transparency=b"\0\x80"), "a")
     assert not seen
     assert capfd.readouterr() == ("", "")
+
+
+def tiff(pixels, *, kind=1, planar=1):
+    """Return an uncompressed TIFF, little endian, of values (rows, columns) or (channels, rows, columns)."""
+    channels, (rows, columns) = (1 if pixels.ndim == 2 else len(pixels)), pixels.shape[-2:]
+    data, start = pixels.tobytes(), 8
+    bits, size = 8 * pixels.itemsize, len(data) // channels
+    lists = start + len(data)
+    extra = struct.pack(f"<{channels}H", *[bits] * channels) + struct.pack(f"<{channels}H", *[kind] * channels)
+    extra += struct.pack(f"<{channels}I", *(start + size * k for k in range(channels)))
+    extra += struct.pack(f"<{channels}I", *[size] * channels)
+    places = lists + np.cumsum([0, 2 * channels, 2 * channels, 4 * channels])
+    one = channels == 1
+    tags = [
+        (256, 3, 1, columns),
+        (257, 3, 1, rows),
+        (258, 3, channels, bits if one else places[0]),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1 if one else 2),
+        (273, 4, channels, start if one else places[2]),
+        (277, 3, 1, channels),
+        (278, 3, 1, rows),
+        (279, 4, channels, size if one else places[3]),
+        (284, 3, 1, planar),
+        (339, 3, channels, kind if one else places[1]),
+    ]
+    entries = b"".join(struct.pack("<HHII", *map(int, tag)) for tag in tags)
+    head = struct.pack("<2sHI", b"II", 42, lists + len(extra))
+    return head + data + extra + struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+
+
+def test_tiffs_whose_pixels_would_be_others_are_refused():
+    assert (decode(tiff(RAMP), "a.tif")[..., 0] == RAMP).all()
+    with pytest.raises(UnsupportedImage, match=r"a\.tif: its pixels are signed values of 8 bits"):
+        decode(tiff(RAMP.astype(np.int8), kind=2), "a.tif")
+    apart = np.stack([RAMP, RAMP // 2, RAMP // 3]).astype(np.uint16) * 257
+    with pytest.raises(UnsupportedImage, match=r"channels of 16 bits are stored one after the other"):
+        decode(tiff(apart, planar=2), "a.tif")
+
+
+def test_unsigned_values_of_32_bits_keep_their_order():
+    values = np.array([[0, 2**31 - 1], [2**31, 2**32 - 1]], np.uint32)
+    np.testing.assert_array_equal(decode(tiff(values), "a.tif")[..., 0], [[0, 127], [128, 255]])
