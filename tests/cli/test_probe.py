@@ -143,7 +143,7 @@ def test_levels_subgroups_sites_and_a_learning_curve(embedkit: Run, tiny_model: 
         (("--shots", "99"), "99 shots are more than there are training images"),
         (("--by", "sexx"), "unknown column 'sexx'"),
         (("--level", "eye"), "unknown column 'eye'"),
-        (("--sites", "label"), "without the images of 'green' there are no two classes"),
+        (("--sites", "label"), "no 'label' has images of two classes"),
         (("--split", "test"), "unknown split 'test'"),
         (("--class-weight", "heavy"), "unknown class_weight 'heavy'"),
         (("--specificity", "90"), "specificity = 90.0 is no proportion"),
