@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -12,8 +13,8 @@ from embedkit.cache import EmbeddingSet
 from embedkit.probing.evidence import Evidence, counts
 from embedkit.probing.identity import fingerprint
 from embedkit.probing.measures.bootstrap import LEVEL, Interval, intervals
+from embedkit.probing.measures.calibration import ERROR, bins_moved, claims, measure_calibration, reliability
 from embedkit.probing.measures.calibration import NAMES as CALIBRATION
-from embedkit.probing.measures.calibration import bins_moved, claims, measure_calibration, reliability
 from embedkit.probing.measures.delong import delong
 from embedkit.probing.measures.metrics import NAMES, Judged, measure
 from embedkit.probing.measures.operating import THRESHOLDS, net_benefit, operating_points, treat_all
@@ -119,15 +120,10 @@ class _Numbers:
 
         ends = np.cumsum(list(widths.values())).tolist()
         first = {name: end - width for (name, width), end in zip(widths.items(), ends, strict=True)}
-
-        def moved(W: np.ndarray) -> np.ndarray:
-            far = np.full((len(W), ends[-1]), np.nan)
-            for name, probability in known.items():
-                far[:, first[name] : first[name] + len(CALIBRATION)] = bins_moved(
-                    judged.truth, probability, judged.exclusive, W
-                )
-            return far
-
+        moved = {
+            first[name] + ERROR: partial(bins_moved, judged.truth, probability, judged.exclusive)
+            for name, probability in known.items()
+        }
         found = intervals(statistic, evidence.groups, settings.replicates, settings.seed, moved)
         self._parts = {name: found[start : start + widths[name]] for name, start in first.items()}
 

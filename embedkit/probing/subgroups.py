@@ -145,12 +145,7 @@ def judge_subgroups(
         gaps = [found[:, high] - found[:, low] for _, high, low in gap_pairs]
         return np.column_stack([found[:, : len(large) * len(METRICS)], *gaps])
 
-    def moved(W: np.ndarray) -> np.ndarray:
-        own = np.full((len(W), len(large), len(METRICS)), np.nan)
-        for place, judge in enumerate(judges):
-            own[:, place, -len(CALIBRATION) :] = judge.moved(W)
-        return np.column_stack([own.reshape(len(W), -1), np.full((len(W), len(gap_pairs)), np.nan)])
-
+    moved = {len(METRICS) * place + METRICS.index("ece"): judge.moved for place, judge in enumerate(judges)}
     found = intervals(with_gaps, groups, replicates, seed, moved)
     rows_out = []
     for number, rows in enumerate(members):
@@ -235,9 +230,8 @@ class _Judge:
         return np.stack([class_aucs(self.judged, weights), *rates]), calibration
 
     def moved(self, W: np.ndarray) -> np.ndarray:
-        """Return how far the weightings move the calibration, (R, 2), as `intervals` asks for it."""
-        if self.probability is None:
-            return np.full((len(W), len(CALIBRATION)), np.nan)
+        """Return how far the weightings move the calibration error of the subgroup, (R,); it has probabilities."""
+        assert self.probability is not None
         return bins_moved(self.judged.truth, self.probability, self.judged.exclusive, W.T[self.rows].T)
 
 

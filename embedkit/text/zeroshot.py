@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,7 @@ def _numbers(evidence: Evidence, settings: Settings) -> dict[str, Interval]:
     def statistic(W: np.ndarray) -> np.ndarray:
         return np.concatenate([measure(judged, W)[:, :3], measure_calibration(*of, W)], axis=1)
 
-    def moved(W: np.ndarray) -> np.ndarray:
-        return np.concatenate([np.full((len(W), 3), np.nan), bins_moved(*of, W)], axis=1)
-
+    moved = {NUMBERS.index("ece"): partial(bins_moved, *of)}
     found = intervals(statistic, evidence.groups, settings.replicates, settings.seed, moved)
     return dict(zip(NUMBERS, found, strict=True))
 

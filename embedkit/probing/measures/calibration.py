@@ -12,6 +12,7 @@ from embedkit.errors import EmbedkitError
 from embedkit.probing.measures.ranking import columns, mean_of_defined, ratio
 
 NAMES = ("brier", "ece")
+ERROR = NAMES.index("ece")
 BINS = 15
 _LARGEST_LOG_TEMPERATURE = np.log(1e3)
 _Z = 1.959963984540054
@@ -97,15 +98,14 @@ def measure_calibration(truth: np.ndarray, probability: np.ndarray, exclusive: b
 
 
 def bins_moved(truth: np.ndarray, probability: np.ndarray, exclusive: bool, W: np.ndarray) -> np.ndarray:
-    """Return how far each weighting moves the bins from those of all images, as `intervals` asks for it, (R, 2).
+    """Return how far each weighting moves the bins of the calibration error from those of all images, (R,).
 
-    The calibration error is the length of a vector, of the difference in each bin; a resample lengthens it by what it
-    moves the bins. NaN for the Brier score. Arguments as in `measure_calibration`.
+    It is the length of a vector, of the difference in each bin; a resample lengthens it by what it moves the bins.
+    Arguments as in `measure_calibration`.
     """
     held, claimed = claims(truth, probability, exclusive)
     moved = _gaps(held, claimed, columns(W).astype(np.float64)) - _gaps(held, claimed, np.ones((len(held), 1)))
-    lengths = mean_of_defined(np.abs(moved).sum(axis=1).T)
-    return np.column_stack([np.full_like(lengths, np.nan), lengths])
+    return mean_of_defined(np.abs(moved).sum(axis=1).T)
 
 
 def _gaps(held: np.ndarray, claimed: np.ndarray, weights: np.ndarray) -> np.ndarray:
