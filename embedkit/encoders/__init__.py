@@ -43,6 +43,7 @@ from embedkit.encoders.weights import (
     local_weights,
     weights_digest,
     weights_folder,
+    weights_stamps,
 )
 
 __all__ = [
@@ -91,4 +92,5 @@ __all__ = [
     "unit",
     "weights_digest",
     "weights_folder",
+    "weights_stamps",
 ]

@@ -95,13 +95,26 @@ def weights_digest(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        for part in [path, *(external_files(path) if path.suffix == ".onnx" else [])]:
+        for part in _parts(path):
             with part.open("rb") as file:
                 while block := file.read(1 << 22):
                     digest.update(block)
     except OSError as error:
         raise EmbedkitError(f"cannot read the weights {path}: {error.strerror or error}") from error
     return digest.hexdigest()[:DIGEST_LENGTH]
+
+
+def weights_stamps(path: Path) -> list[tuple[int, ...]]:
+    """Return what changes with the files of the weights, without reading them; [] where they are no longer here."""
+    try:
+        found = [part.stat() for part in _parts(path)]
+    except OSError:
+        return []
+    return [(one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in found]
+
+
+def _parts(path: Path) -> list[Path]:
+    return [path, *(external_files(path) if path.suffix == ".onnx" else [])]
 
 
 def _names(card: EncoderCard) -> list[str]:

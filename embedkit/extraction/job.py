@@ -183,8 +183,17 @@ def prepare(
         one = np.zeros((1, *encoder.shape), np.uint8)
         return count_multiply_adds(lambda: plain.encode(one))
 
+    stamps, digest = encoders.weights_stamps(found.path), encoders.weights_digest(found.path)
+
+    def load(occasion: encoders.Occasion, where: str) -> encoders.Encoder:
+        encoder = encoders.load_encoder(card, found, chosen, where, driven, occasion)
+        # Other stamps may be those of the same file on another machine.
+        if encoders.weights_stamps(found.path) != stamps and encoders.weights_digest(found.path) != digest:
+            raise EmbedkitError(f"the weights {found.path} were changed during the run: run the same command again")
+        return encoder
+
     configuration = {
-        "encoder": encoders.configuration(card, encoders.weights_digest(found.path), chosen),
+        "encoder": encoders.configuration(card, digest, chosen),
         "decoder": images.DECODERS[policy],
         "focus": None,
     }
@@ -194,7 +203,7 @@ def prepare(
         preprocessing=card.preprocessing,
         dtype=np.dtype(np.float32 if chosen == "fp32" else np.float16),
         device=where,
-        load=lambda occasion, where: encoders.load_encoder(card, found, chosen, where, driven, occasion),
+        load=load,
         multiply_adds=multiply_adds,
         devices=devices if len(devices) > 1 else (),
     )

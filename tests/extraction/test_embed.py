@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from embedkit.cache import Store, read
 from embedkit.datasets import open_dataset
 from embedkit.encoders import OutOfMemory, engines
+from embedkit.errors import EmbedkitError
 from embedkit.extraction import Interrupted, Silent, embed, extract, prepare
 from embedkit.extraction.embed import Embedder
 from tests.extraction.fake import FakeEncoder, job, write_images
@@ -155,6 +156,27 @@ class _Impatient(Silent):
         self.left -= count
         if self.left <= 0:
             raise KeyboardInterrupt
+
+
+def test_weights_that_change_after_they_were_hashed_are_refused(tmp_path: Path) -> None:
+    weights = tmp_path / "test_resnet.safetensors"
+
+    def write(seed: int) -> None:
+        torch.manual_seed(seed)
+        save_file(timm.create_model("test_resnet").state_dict(), weights)
+
+    write(0)
+    write_images(tmp_path / "images", 5)
+    dataset, how = open_dataset(f"folder:{tmp_path / 'images'}"), {"weights": weights, "precision": "fp32"}
+    made = prepare("timm:test_resnet", **how)
+    write(1)
+    with pytest.raises(EmbedkitError, match=r"test_resnet\.safetensors were changed during the run"):
+        extract(dataset, made, tmp_path / "cache", workers=0)
+    assert not list(tmp_path.rglob("*.h5ad"))
+    # Another file with the same content is the same weights.
+    write(0)
+    assert extract(dataset, made, tmp_path / "cache", workers=0).embedded == 5
+    assert prepare("timm:test_resnet", **how).key == made.key
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
