@@ -16,12 +16,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], also: str) -> Embed
 
 
 def refuse_too_small(choices: object, least: Mapping[str, int]) -> None:
-    """Refuse an object whose attribute is below what it must be at least.
+    """Refuse an object whose attribute is below what it must be at least; None is left to a default.
 
     Raises:
         EmbedkitError: with the first one's name and bound.
     """
     for name, bound in least.items():
         value = getattr(choices, name)
-        if value < bound:
+        if value is not None and value < bound:
             raise EmbedkitError(f"{name} = {value} is too small: give {bound} or more")

@@ -9,7 +9,7 @@ from embedkit import api
 from embedkit.cache import EmbeddingSet, read
 from embedkit.datasets import open_dataset
 from embedkit.demo.phantoms import write_phantoms
-from embedkit.extraction import Progress, extract
+from embedkit.extraction import Pool, Progress, extract
 from embedkit.probing import ProbeResult
 from embedkit.report import prepare_umap, roc_figure, roc_of, umap_figure
 
@@ -36,10 +36,9 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
     Raises:
         EmbedkitError: the weights' package or a plotting library is not installed, or the folder can't be written.
     """
-    from loky import ProcessPoolExecutor
-
     job = api.job_for(MODEL)
-    with ProcessPoolExecutor(1) as artist:
+    artist = Pool(1)
+    try:
         artist.submit(prepare_umap)
         progress.note(f"making synthetic phantoms in {folder / 'images'}")
         tables = write_phantoms(folder / "images", PATIENTS, IMAGES)
@@ -55,6 +54,8 @@ def run_demo(folder: Path, progress: Progress) -> Demo:
         map_drawn = artist.submit(_umap, sets, umap)
         _roc(results, roc)
         map_drawn.result()
+    finally:
+        artist.end()
     return Demo(results, [roc, umap])
 
 

@@ -8,6 +8,7 @@ from embedkit.extraction.elsewhere import Cluster
 from embedkit.extraction.job import AnyJob, Derived, Job, every_way, prepare
 from embedkit.extraction.ledger import Embedded, embedding_cost
 from embedkit.extraction.named import extract_all_named, extract_named
+from embedkit.extraction.pool import Pool
 from embedkit.extraction.progress import Progress, Silent
 from embedkit.extraction.report import Interrupted, Report
 
@@ -19,6 +20,7 @@ __all__ = [
     "Embedded",
     "Interrupted",
     "Job",
+    "Pool",
     "Progress",
     "RayCluster",
     "Report",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from embedkit.cache import Cached, CacheError, Store
 from embedkit.cost import Cost, measured
 from embedkit.datasets import Addresses, ImageSet
-from embedkit.errors import EmbedkitError
+from embedkit.errors import EmbedkitError, refuse_too_small
 from embedkit.extraction.decode import decoded
 from embedkit.extraction.devices import several_devices
 from embedkit.extraction.digests import RAW, UNKNOWN, packed
@@ -64,9 +65,11 @@ def extract_all(
 
     Raises:
         Interrupted: Ctrl-C; the shards are kept.
-        EmbedkitError: no image could be read, a damaged cache, a full or closed disk.
+        EmbedkitError: a batch of none, or fewer workers than none; no image could be read, a damaged cache, a full or
+            closed disk.
     """
     begun = time.perf_counter()
+    refuse_too_small(SimpleNamespace(batch=batch, workers=workers), {"batch": 1, "workers": 0})
     progress = progress or Silent()
     whole = dataset
     if part is not None:

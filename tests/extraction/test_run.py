@@ -201,6 +201,14 @@ def test_batch_and_workers_change_neither_key_nor_vectors(folder: Path, tmp_path
     np.testing.assert_array_equal(read(paths[0]).X, read(paths[1]).X)
 
 
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"batch": -2}, {"workers": -1}])
+def test_less_than_one_at_once_is_refused(folder: Path, cache: Path, wrong: dict[str, int]) -> None:
+    [name] = wrong
+    with pytest.raises(EmbedkitError, match=f"{name} = .* is too small"):
+        extract(open_dataset(f"folder:{folder}"), job(), cache, **wrong)
+    assert not list(cache.rglob("*.h5ad"))
+
+
 def test_every_batch_has_the_same_shape(folder: Path, cache: Path) -> None:
     encoder = FakeEncoder()
     run(folder, cache, encoder)
