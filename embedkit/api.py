@@ -117,9 +117,9 @@ def bring_up_to_date(
             raise
         if progress:
             progress.note(f"the images of {name} are not here: its cached embeddings are taken as they are")
-        return caches.read(stored)
+        return caches.read_named(stored, verified=True)
     report = run_extraction(dataset, job, cache, workers=workers, batch=batch, progress=progress)
-    return caches.read(report.path)
+    return caches.read(report.path, verified=True)
 
 
 def bring_all_up_to_date(

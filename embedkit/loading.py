@@ -24,6 +24,7 @@ def load(
     precision: str | None = None,
     key: str | None = None,
     rows: caches.Selection | None = None,
+    verify: bool = False,
 ) -> EmbeddingSet:
     """Read cached embeddings by name; imports no torch and needs neither images nor weights.
 
@@ -37,35 +38,37 @@ def load(
             itself has calibrated, ``int8:SET`` what another one has.
         key: names one file where several fit.
         rows: a slice, positions or a mask of the rows to read, by default all; the others are not read.
+        verify: whether every byte of the file is compared with its checksum, as a probe does; by default of the vectors
+            only those of ``rows`` are.
 
     Raises:
         NotCached: nothing of that name, or only vectors of another configuration.
-        EmbedkitError: several files fit.
+        DamagedCache: bytes that were compared differ. EmbedkitError: several files fit.
     """
     folder = cache_folder(cache)
     if model.startswith(f"{encoders.ALIGNED}:"):
-        return _aligned(model, data, folder, key, rows)
+        return _aligned(model, data, folder, key, rows, verify)
     name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
     files = caches.find(folder, name, slug, key or "*")
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
     path = files[0] if key else _current(files, model, weights, calibrated_on(precision, [data]), command, folder)
-    found = caches.read(path, rows)
-    caches.refuse_renamed(path, found.provenance)
-    return found
+    return caches.read_named(path, rows, verified=verify)
 
 
-def _aligned(model: str, data: str, folder: Path, asked: str | None, rows: caches.Selection | None) -> EmbeddingSet:
+def _aligned(
+    model: str, data: str, folder: Path, asked: str | None, rows: caches.Selection | None, verify: bool
+) -> EmbeddingSet:
     pair = encoders.AlignedPair.load(Path(model.partition(":")[2]).expanduser())
     images, key = pair.facts["image_encoder"], pair.facts["image_key"]
     name = datasets.dataset_name(data)
     if (found := caches.find(folder, name, images, key)) and asked in (None, key):
-        return pair.apply(caches.read(found[0], rows))
+        return pair.apply(caches.read_named(found[0], rows, verified=verify))
     for path in caches.find(folder, name, pair.name, asked or "*"):
         made = caches.read_header(path).provenance["configuration"]
         if pair.configuration({**made, "encoder": made["encoder"]["images"]}) == made:
-            return caches.read(path, rows)
+            return caches.read_named(path, rows, verified=verify)
     raise caches.NotCached(
         f"no embeddings of {name} by {images} with the key {key}, which {model} was aligned with, are cached in "
         f"{folder}: embedkit extract --model {model} --data {data}"

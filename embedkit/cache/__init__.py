@@ -7,7 +7,7 @@ what an image or a model is.
 from embedkit.cache.aside import Aside
 from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
-from embedkit.cache.header import Cached, read, read_header, refuse_renamed, vectors
+from embedkit.cache.header import Cached, read, read_header, read_named, vectors
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
 from embedkit.cache.mapped import blocks_of, take_rows
 from embedkit.cache.receipt import recall, remember
@@ -32,8 +32,8 @@ __all__ = [
     "find_shards",
     "read",
     "read_header",
+    "read_named",
     "recall",
-    "refuse_renamed",
     "remember",
     "remove",
     "store_of",

@@ -12,8 +12,7 @@ from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
+# Columns of a table that are no labels.
 _KEPT = ("id", "path", "digest", "group", "split")
 
 
@@ -153,10 +152,10 @@ class EmbeddingSet:
             "group": groups,
             "split": split,
         }
-        # By pandas: numpy would make the text "nan" of what is missing in a list of names.
         for key, value in columns.items():
             if np.ndim(value) > 1:
                 raise EmbedkitError(f"{key} is of shape {np.shape(value)}: give one value for each row of X")
+        # By pandas: numpy would make the text "nan" of what is missing in a list of names.
         given = {key: pd.Series(value).to_numpy() for key, value in columns.items() if value is not None}
         lengths = {"y": len(labels), **{key: len(value) for key, value in given.items()}}
         for key, length in lengths.items():

@@ -19,6 +19,7 @@ def export(path: Path, to: Path) -> None:
 
     Raises:
         EmbedkitError: another suffix, or ``to`` can't be written.
+        DamagedCache: any byte of the cache file was changed.
     """
 
     def copy(_: EmbeddingSet, target: Path) -> None:
@@ -30,7 +31,8 @@ def export(path: Path, to: Path) -> None:
     if to.is_dir():
         raise EmbedkitError(f"{to} is a folder: name the file to write")
     temporary = to.with_name(f".{to.name}.tmp{to.suffix}")
-    embeddings = read(path)
+    # What leaves the file has no checksum any more.
+    embeddings = read(path, verified=True)
     try:
         with writing_to(to.parent):
             to.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def _refuse_missing(what: str, wanted: Iterable[str], there: Container[str], pat
         raise DamagedCache(f"{path} is damaged: it has no {what} '{missing[0]}'")
 
 
-def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
+def read(path: Path, rows: Selection | None = None, *, verified: bool = False) -> EmbeddingSet:
     """Read a cache file, vectors as float32 of shape (n, d).
 
     The table of a whole file, which takes longer than the vectors, is read when it is first asked for: from this file,
@@ -119,6 +119,8 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
     Args:
         rows: a slice, positions or a mask; by default all. What else is in the file is not read, and vectors are
             compared with their checksums.
+        verified: whether every byte of a whole file is compared with its checksum first. Otherwise those of the
+            vectors are not, and damage there is not seen.
 
     Raises:
         NotCached: there is no such file.
@@ -131,7 +133,7 @@ def read(path: Path, rows: Selection | None = None) -> EmbeddingSet:
         return _read_rows(path, rows)
     from embedkit.cache.elements import read_table, shape_of_table
 
-    with open_parts(path) as (file, plain), reading(path):
+    with open_parts(path, verified=verified) as (file, plain), reading(path):
         X = file["X"]
         n, d = X.shape
         for name, wanted in (("obs", _TABLE), ("uns/files", _FILES)):
@@ -213,15 +215,26 @@ def _vectors(
     return read_vectors(plain, at, (last - first, d), X.dtype, into)
 
 
-def refuse_renamed(path: Path, provenance: Mapping[str, Any]) -> None:
-    """Refuse a file that is called as another one: its vectors would be taken for those of another encoder.
+def read_named(path: Path, rows: Selection | None = None, *, verified: bool = False) -> EmbeddingSet:
+    """As `read`, of a file that is known by its name.
 
     Raises:
-        CacheError: encoder or key are not those of its name.
+        CacheError: as `refuse_renamed`.
     """
-    encoder, key = provenance["encoder"], provenance["key"]
-    if path.stem != f"{encoder}.{key}":
+    found = read(path, rows, verified=verified)
+    refuse_renamed(path, found.provenance)
+    return found
+
+
+def refuse_renamed(path: Path, provenance: Mapping[str, Any]) -> None:
+    """Refuse a file that is called as another one: its vectors would be taken for those of other images or encoders.
+
+    Raises:
+        CacheError: set, encoder or key are not those of its place and name.
+    """
+    name, encoder, key = (provenance[part] for part in ("name", "encoder", "key"))
+    if (path.parent.name, path.stem) != (name, f"{encoder}.{key}"):
         raise CacheError(
-            f"{path}: it holds embeddings of {encoder} with the key {key}, not those that it is called by: rename or "
-            "remove it, and extract again"
+            f"{path}: it holds embeddings of {name} by {encoder} with the key {key}, not those that it is called by: "
+            "rename or remove it, and extract again"
         )

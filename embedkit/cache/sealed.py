@@ -234,7 +234,7 @@ def open_parts(
         if verified:
             _verify(plain, path)
         seal = _seal_of(plain, path)
-        if not (known and was_checked(path, plain, seal.outside)):
+        if not (verified or (known and was_checked(path, plain, seal.outside))):
             _check(plain, path)
             if known:
                 note_checked(path, plain, seal.outside)

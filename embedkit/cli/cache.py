@@ -198,8 +198,7 @@ def merge(
 
     api.check_names(model, data)
     how: dict[str, Any] = {"weights": weights, "precision": precision, "decoder": decoder, "cache": cache}
-    how |= {"calibrate": False}
-    jobs = [api.job_for(name, **how) for name in api.each(model)]
+    jobs = [api.job_for(name, calibrate=False, **how) for name in api.each(model)]
     reports = []
     for name in api.each(data):
         folder = api.cache_folder(cache)

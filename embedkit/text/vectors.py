@@ -55,7 +55,7 @@ def embed_texts(tower: TextTower, texts: Sequence[str], cache: Path | None = Non
         found = _embedded(tower, distinct, key)
     else:
         store = Store(cache, FOLDER, tower.slug, key)
-        found = read(store.path) if store.path.exists() else _kept(tower, distinct, store)
+        found = read(store.path, verified=True) if store.path.exists() else _kept(tower, distinct, store)
     facts = found.facts
     row = {text: number for number, text in enumerate(found.table["text"])}
     return TextVectors(

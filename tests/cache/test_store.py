@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embedkit.cache import CacheError, DamagedCache, NotCached, Store, find, read, read_header
+from embedkit.cache import CacheError, DamagedCache, NotCached, Store, find, read, read_header, read_named
 from embedkit.cache import header as header_module
 from embedkit.cache import store as store_module
 from tests.cache.conftest import PROVENANCE, commit, digest_of, no_failures, stamps, table_of, vectors
@@ -231,9 +231,26 @@ def test_a_flipped_vector_is_not_merged_nor_adopted(committed: Store) -> None:
         mine.adopt(committed.path, {digest_of(11)})
 
 
-def test_a_file_that_is_called_as_another_one_is_refused(committed: Store) -> None:
-    other = replace(committed, key="f" * 16)
-    shutil.copy(committed.path, other.path)
-    with pytest.raises(CacheError, match=f"with the key {committed.key}, not those that it is called by"):
-        other.read()
+@pytest.mark.parametrize("other", [{"key": "f" * 16}, {"encoder": "other"}, {"dataset": "others"}])
+def test_a_file_that_is_called_as_another_one_is_refused(committed: Store, other: dict[str, str]) -> None:
+    called = replace(committed, **other)
+    called.path.parent.mkdir(exist_ok=True)
+    shutil.copy(committed.path, called.path)
+    for reading in (called.read, lambda: read_named(called.path), lambda: read_named(called.path, slice(1))):
+        with pytest.raises(CacheError, match=f"of set by enc with the key {committed.key}, not those"):
+            reading()
     assert committed.read() is not None
+    assert len(read_named(committed.path)) == 6
+
+
+def test_a_flipped_vector_is_found_by_who_asks(committed: Store) -> None:
+    intact = read(committed.path, verified=True).X.copy()
+    _flip_a_vector(committed.path)
+    assert (intact != read(committed.path).X).sum() == 1
+    for reading in (
+        lambda: read(committed.path, verified=True),
+        lambda: read_named(committed.path, verified=True),
+        lambda: read(committed.path, slice(None)),
+    ):
+        with pytest.raises(DamagedCache, match="checksum"):
+            reading()

@@ -133,6 +133,23 @@ def test_export(embedkit: Run, cached: Path, place: Path) -> None:
     assert ".npz" in done.err
 
 
+def test_a_damaged_vector_is_neither_exported_nor_probed(
+    embedkit: Run, cached: Path, tiny_model: str, images: Path, place: Path
+) -> None:
+    probe = ("probe", "--model", tiny_model, "--data", f"folder:{images}", "--target", "label")
+    # One image is broken.
+    assert embedkit(*probe).status == 1
+    content = bytearray(cached.read_bytes())
+    content[_vectors_at(cached)[0] + 17] ^= 1
+    cached.write_bytes(content)
+    for words in (("cache", "export", cached, place / "e.npz"), (*probe, "--seed", 1)):
+        done = embedkit(*words)
+        assert done.status == 2
+        assert "checksum" in done.err
+        assert "embedkit cache verify FILE --repair" in done.err
+    assert not (place / "e.npz").exists()
+
+
 def test_export_of_columns_with_awkward_names(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
     names = ["file", "X", "a/b", "a\N{FRACTION SLASH}b", "allow_pickle", "e0"]
     rows = "".join(f"{p.relative_to(images)},{','.join(names)}\n" for p in sorted(images.rglob("*.png")))
