@@ -32,8 +32,9 @@ def load(
     a stale cache is an error, not an answer.
 
     Args:
-        model, data: as in `extract`. Of ``aligned:FILE`` it is what the cached embeddings of its image encoder are in
-            the space of its texts, whose key the file knows. cache: the folder of all caches. weights: as in `extract`.
+        model, data: as in `extract`, or as ``embedkit cache ls`` lists them. Of ``aligned:FILE`` it is what the cached
+            embeddings of its image encoder are in the space of its texts, whose key the file knows.
+        cache: the folder of all caches. weights: as in `extract`.
         precision: ``bf16`` or ``fp32``; by default this machine's choice, else the other one. ``int8`` is what the set
             itself has calibrated, ``int8:SET`` what another one has.
         key: names one file where several fit.
@@ -48,8 +49,14 @@ def load(
     folder = cache_folder(cache)
     if model.startswith(f"{encoders.ALIGNED}:"):
         return _aligned(model, data, folder, key, rows, verify)
-    name, slug = datasets.dataset_name(data), encoders.resolve(model).slug
-    files = caches.find(folder, name, slug, key or "*")
+    name = data if caches.find(folder, data) else datasets.dataset_name(data)
+    try:
+        slug = encoders.resolve(model).slug
+    except EmbedkitError:
+        if not (listed := caches.find(folder, name, model, key)):
+            raise
+        return caches.read_named(listed[0] if key else _only(listed, precision), rows, verified=verify)
+    files = caches.find(folder, name, slug, key)
     command = f"embedkit extract --model {model} --data {data}"
     if not files:
         raise caches.NotCached(f"no embeddings of {name} by {slug} are cached in {folder}: {command}")
@@ -65,7 +72,7 @@ def _aligned(
     name = datasets.dataset_name(data)
     if (found := caches.find(folder, name, images, key)) and asked in (None, key):
         return pair.apply(caches.read_named(found[0], rows, verified=verify))
-    for path in caches.find(folder, name, pair.name, asked or "*"):
+    for path in caches.find(folder, name, pair.name, asked):
         made = caches.read_header(path).provenance["configuration"]
         if pair.configuration({**made, "encoder": made["encoder"]["images"]}) == made:
             return caches.read_named(path, rows, verified=verify)

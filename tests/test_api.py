@@ -3,12 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 import embedkit as ek
 from embedkit import api
-from embedkit.cache import NotCached, Store
+from embedkit.cache import DamagedCache, NotCached, Store, cache_key
 from tests.cache.conftest import PROVENANCE, digest_of, no_failures, stamps, table_of, vectors
 
 
@@ -82,6 +83,49 @@ def test_without_weights_several_files_are_a_question(tmp_path: Path, weights: P
 def test_load_of_what_was_never_extracted_says_the_command(tmp_path: Path) -> None:
     with pytest.raises(NotCached, match="embedkit extract --model resnet18 --data hei-med"):
         ek.load("resnet18", "hei-med", cache=tmp_path)
+
+
+def test_load_takes_the_names_that_are_listed(tmp_path: Path) -> None:
+    for number, precision in enumerate(("bf16", "fp32")):
+        names = {"name": "folder-mine-0a1b2c", "encoder": "onnx-own"}
+        configuration = {"encoder": {"precision": precision}}
+        key = cache_key(configuration)
+        store = Store(tmp_path, *names.values(), key)
+        with store.lock():
+            rows = store.add_shard(vectors([number]), [digest_of(number)])
+            provenance = {**PROVENANCE, **names, "key": key, "configuration": configuration}
+            store.commit(table_of([number]), no_failures(), stamps(1), [rows], provenance)
+        how = {"cache": tmp_path}
+        assert _first(ek.load("onnx-own", "folder-mine-0a1b2c", precision=precision, **how)) == number
+        assert _first(ek.load("onnx-own", "folder-mine-0a1b2c", key=key, **how)) == number
+    with pytest.raises(ek.EmbedkitError, match="which embeddings are meant is not clear"):
+        ek.load("onnx-own", "folder-mine-0a1b2c", **how)
+    for model, data, message in (
+        ("onnx-other", "folder-mine-0a1b2c", "unknown model 'onnx-other'"),
+        ("onnx-own", "folder-mine-000000", "unknown dataset 'folder-mine-000000'"),
+    ):
+        with pytest.raises(ek.EmbedkitError, match=message):
+            ek.load(model, data, **how)
+
+
+@pytest.mark.parametrize("key", ["*", "", "0" * 16])
+def test_load_of_a_key_that_there_is_not(tmp_path: Path, weights: Path, key: str) -> None:
+    _cached(tmp_path, weights, "fp32", 1)
+    with pytest.raises(NotCached, match="embedkit extract --model resnet18 --data hei-med"):
+        ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights, key=key)
+
+
+def test_load_verifies_if_asked(tmp_path: Path, weights: Path) -> None:
+    path = _cached(tmp_path, weights, "fp32", 1).path
+    with h5py.File(path) as file:
+        at = file["X"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    how = {"cache": tmp_path, "weights": weights}
+    assert _first(ek.load("resnet18", "hei-med", **how)) != 1
+    with pytest.raises(DamagedCache, match="checksum"):
+        ek.load("resnet18", "hei-med", **how, verify=True)
 
 
 def test_load_imports_no_torch(tmp_path: Path, weights: Path) -> None:

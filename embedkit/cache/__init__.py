@@ -9,9 +9,10 @@ from embedkit.cache.embedding_set import EmbeddingSet
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, NotCached
 from embedkit.cache.header import Cached, read, read_header, read_named, vectors
 from embedkit.cache.key import FORMAT_VERSION, cache_key, canonical_json
+from embedkit.cache.listing import find, find_shards, remove
 from embedkit.cache.mapped import blocks_of, take_rows
 from embedkit.cache.receipt import recall, remember
-from embedkit.cache.store import Store, find, find_shards, remove, store_of
+from embedkit.cache.store import Store, store_of
 from embedkit.cache.vectors import Selection
 
 __all__ = [

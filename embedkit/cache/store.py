@@ -1,6 +1,5 @@
 """A cache file under its final name: where it is and how it is replaced."""
 
-import glob
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -12,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from embedkit.cache.checked import checked_note
 from embedkit.cache.errors import CacheError, DamagedCache, ForeignCache, writing_to
 from embedkit.cache.header import Cached, header_of, pack, read_header, refuse_renamed
 from embedkit.cache.merge import BLOCK_BYTES, copy_vectors, row_checksums, take
-from embedkit.cache.receipt import receipt
-from embedkit.cache.sealed import open_sealed, read_seal, reading, sealed_file, sweep, verify_seal
+from embedkit.cache.sealed import open_sealed, reading, sealed_file, sweep, verify_seal
 from embedkit.cache.shards import Rows, read_shards, write_shard
 from embedkit.cache.whole import whole_file
 
@@ -251,42 +248,7 @@ def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:
     return n * row + sum(int(table.memory_usage(deep=True).sum()) for table in tables) + _OVERHEAD
 
 
-def remove(path: Path, cache: Path) -> None:
-    """Remove a cache file: one that lies in ``cache``, or one that has a seal.
-
-    Raises:
-        ForeignCache: neither; another program's file is not ours to remove.
-        CacheError: the folder can't be written.
-    """
-    if path.resolve().parent.parent != cache.resolve():
-        read_seal(path)
-    with writing_to(path.parent):
-        path.unlink()
-        for beside in (receipt(path), checked_note(path)):
-            beside.unlink(missing_ok=True)
-
-
 def store_of(path: Path) -> Store:
     """Return the place that a final file's name says."""
     encoder, _, key = path.stem.rpartition(".")
     return Store(path.parent.parent, path.parent.name, encoder, key)
-
-
-def find_shards(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
-    """Return the shards of unfinished runs, of all or of one final file, sorted by name."""
-    folder = f"{_literal(dataset)}/.shards/{_literal(encoder)}.{_literal(key)}"
-    return sorted([*cache.glob(f"{folder}/*.h5"), *cache.glob(f"{folder}/*-of-*/*.h5")])
-
-
-def _literal(name: str) -> str:
-    return name if name == "*" else glob.escape(name)
-
-
-def find(cache: Path, dataset: str = "*", encoder: str = "*", key: str = "*") -> list[Path]:
-    """Return the cache files that fit, sorted by name."""
-    return sorted(path for path in cache.glob("*/*.h5ad") if path.is_file() and _fits(path, dataset, encoder, key))
-
-
-def _fits(path: Path, dataset: str, encoder: str, key: str) -> bool:
-    name, _, its_key = path.stem.rpartition(".")
-    return dataset in ("*", path.parent.name) and encoder in ("*", name) and key in ("*", its_key)

@@ -29,7 +29,7 @@ def _chosen(files: list[str] | None, cache: Path | None) -> list[Path]:
     for name in files:
         dataset, _, encoder = name.partition("/")
         is_file = Path(name).suffix == ".h5ad" and Path(name).is_file()
-        found = [Path(name)] if is_file else find(folder, dataset, encoder or "*")
+        found = [Path(name)] if is_file else find(folder, dataset, encoder or None)
         if not found:
             raise NotCached(f"'{name}' is neither a file nor cached in {folder}: embedkit cache ls lists what is")
         chosen += found
