@@ -29,15 +29,29 @@ def test_results_and_errors_come_back() -> None:
         pool.end()
 
 
-def test_two_calls_run_beside_each_other() -> None:
+def _met(mine: Path, other: Path) -> bool:
+    """Say whether another call was running while this one was."""
+    mine.touch()
+    end = time.monotonic() + 30
+    while not other.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return other.exists()
+
+
+def test_two_calls_run_beside_each_other_and_no_third(tmp_path: Path) -> None:
     pool = Pool(2)
     try:
-        for _ in range(2):
-            pool.submit(abs, 1).result()
-        begun = time.monotonic()
-        for future in [pool.submit(time.sleep, SECONDS) for _ in range(4)]:
-            future.result()
-        assert 2 * SECONDS <= time.monotonic() - begun < 3 * SECONDS
+        one, two, three, gate = (tmp_path / name for name in ("1", "2", "3", "gate"))
+        meeting = [pool.submit(_met, one, two), pool.submit(_met, two, one)]
+        assert all(future.result() for future in meeting)
+        waiting = [pool.submit(_met, mine, gate) for mine in (one, two)]
+        third = pool.submit(three.touch)
+        time.sleep(SECONDS)
+        assert not (third.done() or three.exists())
+        gate.touch()
+        assert all(future.result() for future in waiting)
+        third.result()
+        assert three.exists()
     finally:
         pool.end()
 

@@ -121,7 +121,7 @@ def test_each_way_to_fail_has_a_name_and_an_end(server: str, name: str, error: t
     with pytest.raises(error, match=words) as told:
         images.load(f"{server}/{name}")
     assert f"{server}/{name.partition('#')[0]}" in str(told.value)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_a_request_that_fails_once_is_made_again(server: str) -> None:
