@@ -21,7 +21,7 @@ class DamagedCache(CacheError):
 
 
 class ForeignCache(CacheError):
-    """A file that is no embedkit cache, or one of another format version."""
+    """A file that is no embedkit cache, or one of another format version, or called as another one."""
 
 
 _FULL = {ENOSPC, EDQUOT, EFBIG}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import CacheError, DamagedCache, NotCached
+from embedkit.cache.errors import DamagedCache, ForeignCache, NotCached
 from embedkit.cache.halves import Halves
 from embedkit.cache.later import Later
 from embedkit.cache.mapped import map_vectors
@@ -219,7 +219,7 @@ def read_named(path: Path, rows: Selection | None = None, *, verified: bool = Fa
     """As `read`, of a file that is known by its name.
 
     Raises:
-        CacheError: as `refuse_renamed`.
+        ForeignCache: as `refuse_renamed`.
     """
     found = read(path, rows, verified=verified)
     refuse_renamed(path, found.provenance)
@@ -230,11 +230,11 @@ def refuse_renamed(path: Path, provenance: Mapping[str, Any]) -> None:
     """Refuse a file that is called as another one: its vectors would be taken for those of other images or encoders.
 
     Raises:
-        CacheError: set, encoder or key are not those of its place and name.
+        ForeignCache: set, encoder or key are not those of its place and name.
     """
     name, encoder, key = (provenance[part] for part in ("name", "encoder", "key"))
     if (path.parent.name, path.stem) != (name, f"{encoder}.{key}"):
-        raise CacheError(
+        raise ForeignCache(
             f"{path}: it holds embeddings of {name} by {encoder} with the key {key}, not those that it is called by: "
             "rename or remove it, and extract again"
         )

@@ -92,6 +92,9 @@ def _damaged(path: Path, why: object) -> DamagedCache:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
+    # A pipe would be waited for.
+    if path.exists() and not path.is_file():
+        raise CacheError(f"{path} is no file: remove it")
     try:
         file = path.open("rb")
     except OSError as error:
@@ -154,14 +157,19 @@ def sealed_file(path: Path, room: int) -> Iterator["h5py.File"]:
             file.write(seal.encode())
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left half-written in ``folder``. Call it under the lock only."""
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what killed writers left half-written in ``folder``. Call it under the lock only.
+
+    Args:
+        name: of the one file that is locked, where others in the folder may be being written.
+    """
     for leftover in folder.glob(f".*{TEMPORARY}"):
-        leftover.unlink(missing_ok=True)
+        if leftover.is_file() and (name is None or f".{name}." in leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 # What h5py, numpy and json make of bytes that are sealed and not what embedkit writes: collected by fuzzing.
-_DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+_DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 @contextmanager
@@ -170,11 +178,14 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises:
         DamagedCache: the file can't be read as what it should be.
+        CacheError: it takes more memory than there is, as a file with a false length can.
     """
     try:
         yield
     except _DAMAGE as error:
         raise _damaged(path, error) from error
+    except MemoryError as error:
+        raise CacheError(f"{path} can't be read in the memory that is free: ask for fewer rows") from error
 
 
 def check_sealed(path: Path) -> Seal:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedkit.cache.errors import CacheError
+from embedkit.cache.errors import DamagedCache, ForeignCache
 from embedkit.cache.sealed import open_sealed, reading, sealed_file
 
 if TYPE_CHECKING:
@@ -58,10 +58,14 @@ def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
 
 
 def read_shards(folder: Path) -> Iterator[Rows]:
-    """Yield the shards that verify to the last byte; one that does not is removed, its rows are done again."""
-    for path in sorted(folder.glob("*.h5")):
+    """Yield the shards that verify to the last byte; one that does not is removed, its rows are done again.
+
+    Raises:
+        CacheError: one can't be read, which may be intact.
+    """
+    for path in sorted(path for path in folder.glob("*.h5") if path.is_file()):
         try:
             with open_sealed(path, verified=True) as file, reading(path):
                 yield Rows(path, len(file["digest"]))
-        except CacheError:
+        except (DamagedCache, ForeignCache):
             path.unlink()

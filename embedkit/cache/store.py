@@ -1,5 +1,7 @@
 """A cache file under its final name: where it is and how it is replaced."""
 
+import glob
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _OVERHEAD = 1 << 18
 _DIGEST = 96  # bytes of one in a table
+_A_LOOK = 5.0  # seconds, in which many others have looked
 _NOTES = "rows.json"
 _NOTED = ["path", "size", "mtime_ns", "ctime_ns", "digest"]
 
@@ -69,9 +72,10 @@ class Store:
             with writing_to(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 held.enter_context(FileLock(self._lock_file, timeout=timeout))
-                for part in [] if self.part else sorted(folder.glob(f".{self.path.name}.*-of-*.lock")):
+                for part in self._part_locks():
                     held.enter_context(FileLock(part, timeout=timeout))
-            if self.part and replace(self, part="").busy():
+            # Others look too, and hold the lock while they do.
+            if self.part and _held(replace(self, part="")._lock_file, patience=_A_LOOK):
                 raise CacheError(f"{self.path} is being written by another process: wait for its end")
             yield
 
@@ -79,15 +83,12 @@ class Store:
     def _lock_file(self) -> Path:
         return self.path.with_name(f".{self.path.name}.{self.part}.lock" if self.part else f".{self.path.name}.lock")
 
+    def _part_locks(self) -> list[Path]:
+        return [] if self.part else sorted(self.path.parent.glob(f".{glob.escape(self.path.name)}.*-of-*.lock"))
+
     def busy(self) -> bool:
-        """Say whether another process holds the lock now."""
-        try:
-            with writing_to(self.path.parent):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with FileLock(self._lock_file, timeout=0):
-                    return False
-        except Timeout:
-            return True
+        """Say whether another process holds the lock now, of the whole or of a part."""
+        return any(map(_held, [self._lock_file, *self._part_locks()]))
 
     def read(self) -> Cached | None:
         """Return what the final file holds beside its vectors, or None where there is no file."""
@@ -102,8 +103,10 @@ class Store:
     def shards(self) -> list[Rows]:
         """Return the shards that verify, after removing what killed writers left. Call it under the lock."""
         folders = [self.shard_folder, *self._part_folders()]
-        for folder in folders if self.part else [self.path.parent, *folders]:
+        for folder in folders:
             sweep(folder)
+        if not self.part:
+            sweep(self.path.parent, self.path.name)
         return [rows for folder in folders for rows in read_shards(folder)]
 
     def tidy(self) -> None:
@@ -113,7 +116,11 @@ class Store:
         """
         if self.shard_folder.exists():
             with suppress(Timeout, CacheError), self.lock(timeout=0):
-                shutil.rmtree(self.shard_folder, ignore_errors=True)
+                self.drop_shards()
+
+    def drop_shards(self) -> None:
+        """Remove the shards, whose vectors the final file has. Call it under the lock."""
+        shutil.rmtree(self.shard_folder, ignore_errors=True)
 
     def _part_folders(self) -> list[Path]:
         return [] if self.part else sorted(self.shard_folder.glob("*-of-*"))
@@ -125,7 +132,8 @@ class Store:
             rows: ``path``, ``size``, ``mtime_ns``, ``ctime_ns`` and ``digest`` of images that have a vector.
         """
         with writing_to(self.shard_folder), whole_file(self.shard_folder / _NOTES) as temporary:
-            temporary.write_text(rows.to_json(orient="split", index=False), encoding="utf-8")
+            text = rows.to_json(orient="split", index=False)
+            temporary.write_text(f"{_checksum(text)}\n{text}", encoding="utf-8")
 
     def noted_rows(self) -> "list[pd.DataFrame]":
         """Return what `note_rows` wrote for each part; what can't be read is left aside, its files are hashed again."""
@@ -134,7 +142,9 @@ class Store:
         found = []
         for folder in self._part_folders():
             with suppress(OSError, ValueError, TypeError):
-                found.append(pd.DataFrame(**json.loads((folder / _NOTES).read_bytes()))[_NOTED])
+                checksum, _, text = (folder / _NOTES).read_text(encoding="utf-8").partition("\n")
+                if checksum == _checksum(text):
+                    found.append(pd.DataFrame(**json.loads(text))[_NOTED])
         return found
 
     def add_shard(self, X: np.ndarray, digests: list[str]) -> Rows:
@@ -158,10 +168,12 @@ class Store:
             turned: what is kept of some vectors (n, d) of a file of another key, (n, e).
 
         Raises:
-            CacheError: the sibling is damaged, or the disk is full or closed.
+            CacheError: the sibling is damaged or called as another file, or the disk is full or closed.
         """
         with open_sealed(path, verified=True) as file, reading(path):
-            digests = header_of(file, path).table["digest"].to_numpy(object)
+            header = header_of(file, path)
+            refuse_renamed(path, header.provenance)
+            digests = header.table["digest"].to_numpy(object)
             _, first = np.unique(digests.astype(str), return_index=True)
             rows = np.sort([row for row in first if digests[row] in wanted])
             step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
@@ -184,11 +196,13 @@ class Store:
     def salvage(self) -> None:
         """Copy the vectors of a damaged final file whose checksums hold into shards. Call it under the lock.
 
-        Where the table that says whose they are is damaged, or the file is of before there were checksums of rows,
-        nothing can be kept.
+        Where the table that says whose they are is damaged, the file is called as another one, or is of before there
+        were checksums of rows, nothing can be kept.
         """
         with suppress(DamagedCache, ForeignCache), open_sealed(self.path) as file, reading(self.path):
-            digests = header_of(file, self.path).table["digest"].to_numpy(object)
+            header = header_of(file, self.path)
+            refuse_renamed(self.path, header.provenance)
+            digests = header.table["digest"].to_numpy(object)
             stored = file["uns/checksums"][()]
             step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             for start in range(0, len(digests), step):
@@ -239,7 +253,22 @@ class Store:
             write_dict(file, "uns", uns)
             for empty in ("layers", "obsm", "varm", "obsp", "varp"):
                 write_dict(file, empty, {})
-        shutil.rmtree(self.shard_folder, ignore_errors=True)
+        self.drop_shards()
+
+
+def _held(lock_file: Path, patience: float = 0) -> bool:
+    """Say whether another process holds a lock, for longer than so many seconds."""
+    try:
+        with writing_to(lock_file.parent):
+            lock_file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(lock_file, timeout=patience):
+                return False
+    except Timeout:
+        return True
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _room(n: int, source: Path, tables: "list[pd.DataFrame]") -> int:

@@ -128,7 +128,8 @@ def verify(
     chosen = _chosen(files, cache)
     found = [*map(_verified, chosen), *map(_verified, _shards(chosen if files else None, cache))]
     for item in found if repair else []:
-        if not item["intact"]:
+        # What can't be read at the moment may be intact.
+        if item.get("damaged"):
             item.update(_repaired(Path(item["path"]), model or [], data or [], root, weights))
     if as_json:
         print_json({"results": found})
@@ -151,7 +152,7 @@ def _shards(chosen: list[Path] | None, cache: Path | None) -> list[Path]:
 
 
 def _verified(path: Path) -> dict[str, Any]:
-    from embedkit.cache import CacheError
+    from embedkit.cache import CacheError, DamagedCache, ForeignCache
     from embedkit.cache.sealed import verify_seal
 
     try:
@@ -159,7 +160,8 @@ def _verified(path: Path) -> dict[str, Any]:
     except CacheError as error:
         # A run that ends meanwhile merges its shards and removes them.
         if path.exists():
-            return {"path": str(path), "intact": False, "why": str(error)}
+            damaged = isinstance(error, (DamagedCache, ForeignCache))
+            return {"path": str(path), "intact": False, "damaged": damaged, "why": str(error)}
     return {"path": str(path), "intact": True, "why": ""}
 
 

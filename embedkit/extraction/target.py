@@ -241,6 +241,7 @@ class Target:
         provenance = with_int8(provenance, before, measured_of(self.job, self.store.cache, self.dataset.name))
         digests = Hexadecimal(self.digests[self._done])
         if self._says_the_same(table, digests, failed, provenance):
+            self.store.drop_shards()
             return
         for warning in warnings_of(self.dataset):
             self.progress.note(warning)

@@ -1,11 +1,14 @@
 """Shards, merge, resume and reading."""
 
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from errno import EACCES
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,6 +88,56 @@ def test_a_damaged_shard_is_dropped_and_the_others_kept(store: Store) -> None:
         (store.shard_folder / "text.h5").write_text("not a shard")
         assert store.shards() == [good]
         assert [path.name for path in store.shard_folder.iterdir()] == [good.path.name]
+
+
+def test_a_shard_that_cannot_be_read_is_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.lock():
+        shard = store.add_shard(vectors([1]), [digest_of(1)])
+        real = Path.open
+
+        def refuse(path: Path, *arguments: str) -> object:
+            if path == shard.path:
+                raise PermissionError(EACCES, "Permission denied")
+            return real(path, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", refuse)
+            with pytest.raises(CacheError, match="Permission denied"):
+                store.shards()
+        assert store.shards() == [shard]
+
+
+def test_what_another_encoder_writes_is_not_swept_away(store: Store) -> None:
+    other = replace(store, encoder="other")
+    with store.lock(), other.lock():
+        other.add_shard(vectors([1]), [digest_of(1)])
+        left = store.path.with_name(f".{store.path.name}.99.tmp")
+        left.write_bytes(b"half")
+        real = store_module.copy_vectors
+
+        def meanwhile(*arguments: Any) -> np.ndarray:
+            assert store.shards() == []
+            return real(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store_module, "copy_vectors", meanwhile)
+            provenance = {**PROVENANCE, "encoder": "other"}
+            other.commit(table_of([1]), no_failures(), stamps(1), other.shards(), provenance)
+    assert not left.exists()
+    np.testing.assert_array_equal(read(other.path).X, vectors([1]))
+
+
+def test_pipes_and_folders_in_the_place_of_files_are_no_trap(store: Store) -> None:
+    store.shard_folder.mkdir(parents=True)
+    (store.shard_folder / "folder.h5").mkdir()
+    (store.path.parent / f".{store.path.name}.1.tmp").mkdir()
+    os.mkfifo(store.shard_folder / "pipe.h5")
+    with store.lock():
+        assert store.shards() == []
+    os.mkfifo(store.path)
+    for reading in (store.read, lambda: read(store.path), store.damage):
+        with pytest.raises(CacheError, match="is no file"):
+            reading()
 
 
 def test_anndata_reads_the_file(committed: Store) -> None:

@@ -2,16 +2,19 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from embedkit import EmbedkitError, images
-from embedkit.cache import CacheError, Store, read
+from embedkit.cache import CacheError, Store, read, store_of
+from embedkit.cache import store as store_module
 from embedkit.datasets import open_dataset
-from embedkit.extraction import Report, extract, plan
+from embedkit.extraction import Report, Silent, extract, plan
 from tests.extraction.fake import FakeEncoder, job, run, write_odd_images
 
 ROWS = 20
@@ -64,9 +67,12 @@ def test_notes_that_are_damaged_or_old_cost_a_hash(folder: Path, tmp_path: Path)
         _part(folder, tmp_path / "cache", number, 2)
     one, two = sorted((tmp_path / "cache").rglob("rows.json"))
     one.write_text(one.read_text()[:-9])
-    noted = json.loads(two.read_text())
-    noted["data"] = [row[::-1] for row in noted["data"]]
-    two.write_text(json.dumps(noted))
+    checksum, _, text = two.read_text().partition("\n")
+    noted = json.loads(text)
+    # The images of these files would get each other's vectors.
+    for row, (*_, digest) in zip(noted["data"], noted["data"][1:] + noted["data"][:1], strict=True):
+        row[-1] = digest
+    two.write_text(f"{checksum}\n{json.dumps(noted)}")
     _same(_merge(folder, tmp_path / "cache"), run(folder, tmp_path / "other"))
 
 
@@ -109,7 +115,10 @@ def test_the_same_part_twice_is_done_once_and_a_merge_waits_for_it(
     assert [report.embedded for report in reports] == [ROWS, 0]
 
 
-def test_no_part_begins_while_the_whole_is_written(folder: Path, tmp_path: Path) -> None:
+def test_no_part_begins_while_the_whole_is_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_A_LOOK", 0.2)
     dataset = open_dataset(f"folder:{folder}")
     store = job().store(tmp_path, dataset.name)
     with store.lock(), pytest.raises(CacheError, match="is being written by another process"):
@@ -117,4 +126,61 @@ def test_no_part_begins_while_the_whole_is_written(folder: Path, tmp_path: Path)
     part = Store(store.cache, store.dataset, store.encoder, store.key, "1-of-2")
     with part.lock():
         assert part.busy()
-        assert not store.busy()
+        # A merge would wait for it.
+        assert store.busy()
+        assert not replace(part, part="2-of-2").busy()
+    assert not store.busy()
+
+
+def test_a_part_is_not_kept_out_by_one_that_looks(tmp_path: Path) -> None:
+    part = Store(tmp_path, "set", "enc", "0" * 16, "1-of-2")
+    whole = replace(part, part="")
+    looking = threading.Event()
+
+    def look() -> None:
+        with whole.lock():
+            looking.set()
+            time.sleep(0.3)
+
+    other = threading.Thread(target=look)
+    other.start()
+    assert looking.wait(30)
+    with part.lock():
+        pass
+    other.join()
+
+
+def test_a_merge_says_that_it_waits_for_a_part(folder: Path, tmp_path: Path) -> None:
+    _part(folder, tmp_path, 1, 1)
+    dataset = open_dataset(f"folder:{folder}")
+    part = job().store(tmp_path, dataset.name, "1-of-1")
+    told = threading.Event()
+
+    class Told(Silent):
+        def note(self, text: str) -> None:
+            if "another process is extracting" in text:
+                told.set()
+
+    def merge() -> None:
+        run(folder, tmp_path, merge_only=True, progress=Told())
+
+    with part.lock():
+        merging = threading.Thread(target=merge)
+        merging.start()
+        assert told.wait(30)
+    merging.join()
+    assert read(replace(part, part="").path).X.shape == (ROWS + 1, 6)
+
+
+def test_shards_whose_vectors_the_file_has_are_removed_though_an_image_fails(folder: Path, tmp_path: Path) -> None:
+    report = run(folder, tmp_path)
+    assert len(report.ledger) == 1
+    # As a run leaves it that is killed between the file and the shards.
+    embeddings = read(report.path)
+    store = store_of(report.path)
+    shard = store.add_shard(embeddings.X, embeddings.table["digest"].tolist())
+    before = report.path.stat()
+    again = run(folder, tmp_path)
+    assert (again.embedded, len(again.ledger)) == (0, 1)
+    assert report.path.stat().st_mtime_ns == before.st_mtime_ns
+    assert not shard.path.exists()

@@ -15,7 +15,7 @@ from PIL import Image
 from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, Store, read
 from embedkit.datasets import open_dataset
-from embedkit.extraction import extract
+from embedkit.extraction import Silent, extract
 from tests.extraction.fake import Failing, FakeEncoder, expected, job, run, write_images
 
 
@@ -249,6 +249,36 @@ def test_vectors_of_a_damaged_sibling_are_not_taken(folder: Path, cache: Path) -
     _flip_a_vector(run(folder, cache).path)
     report = run(folder.rename(folder.with_name("moved")), cache)
     assert (report.embedded, report.reused) == (30, 0)
+
+
+def test_vectors_of_a_file_that_is_called_as_another_one_are_not_taken(folder: Path, cache: Path) -> None:
+    """They are of another encoder, and the seal of the file that takes them would be whole."""
+    theirs = run(folder, cache).path
+    told: list[str] = []
+
+    class Told(Silent):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    class Other(FakeEncoder):
+        def encode(self, batch: np.ndarray) -> np.ndarray:
+            return super().encode(batch) + 1
+
+    other = job(Other(), changed=True)
+    copies = folder.with_name("copies")
+    shutil.copytree(folder, copies)
+    dataset = open_dataset(f"folder:{copies}")
+    shutil.copy(theirs, theirs.with_name(f"fake.{other.key}.h5ad"))
+    report = extract(dataset, other, cache, workers=0, progress=Told())
+    assert (report.embedded, report.reused) == (30, 0)
+    assert any("left aside" in text and "not those that it is called by" in text for text in told)
+    np.testing.assert_array_equal(read(report.path).X, expected(dataset) + 1)
+    # Nor those whose checksums hold, where it is damaged.
+    shutil.copy(theirs, report.path)
+    _flip_a_vector(report.path)
+    repaired = extract(dataset, other, cache, workers=0, repair=True)
+    assert (repaired.embedded, repaired.reused) == (30, 0)
+    np.testing.assert_array_equal(read(repaired.path).X, expected(dataset) + 1)
 
 
 def test_damage_is_not_carried_into_a_new_file(folder: Path, cache: Path) -> None:
