@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     import h5py
 
 _OVERHEAD = 1 << 16
+_ENGINE = "engine"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where vectors are: the file, and how many rows it has.
+    """Where vectors are: the file, how many rows it has, and what computed a shard's, empty where that isn't known.
 
     The digests behind the rows stay in the file: of all shards of a run they would be much of what it holds.
     """
 
     path: Path
     count: int
+    engine: str = ""
 
     def digests(self) -> np.ndarray:
         """Return the digest of the image behind each row, as bytes of shape (count,).
@@ -44,8 +46,8 @@ def _digests_of_table(file: "h5py.File") -> np.ndarray:
     return read_column(file["obs/digest"]).astype("S")
 
 
-def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
-    """Write vectors of shape (n, d) with the digests of their images.
+def write_shard(folder: Path, X: np.ndarray, digests: list[str], engine: str) -> Rows:
+    """Write vectors of shape (n, d) with the digests of their images, and what computed them.
 
     The name is made of the digests, so that two writers of the same rows agree on it.
     """
@@ -54,7 +56,8 @@ def write_shard(folder: Path, X: np.ndarray, digests: list[str]) -> Rows:
     with sealed_file(path, room=X.nbytes + 32 * len(digests) + _OVERHEAD) as file:
         file["X"] = X
         file["digest"] = np.array(digests, dtype="S32")
-    return Rows(path, len(digests))
+        file.attrs[_ENGINE] = engine
+    return Rows(path, len(digests), engine)
 
 
 def read_shards(folder: Path) -> Iterator[Rows]:
@@ -66,6 +69,6 @@ def read_shards(folder: Path) -> Iterator[Rows]:
     for path in sorted(path for path in folder.glob("*.h5") if path.is_file()):
         try:
             with open_sealed(path, verified=True) as file, reading(path):
-                yield Rows(path, len(file["digest"]))
+                yield Rows(path, len(file["digest"]), str(file.attrs.get(_ENGINE, "")))
         except (DamagedCache, ForeignCache):
             path.unlink()

@@ -147,9 +147,9 @@ class Store:
                     found.append(pd.DataFrame(**json.loads(text))[_NOTED])
         return found
 
-    def add_shard(self, X: np.ndarray, digests: list[str]) -> Rows:
-        """Commit vectors of shape (n, d) as a shard."""
-        return write_shard(self.shard_folder, X, digests)
+    def add_shard(self, X: np.ndarray, digests: list[str], engine: str = "") -> Rows:
+        """Commit vectors of shape (n, d), which an engine has computed, as a shard."""
+        return write_shard(self.shard_folder, X, digests, engine)
 
     def siblings(self) -> list[Path]:
         """Return the files of other data sets with the same key: their vectors can be reused."""
@@ -179,7 +179,8 @@ class Store:
             step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
             found = ((take(file["X"], block), list(digests[block])) for block in blocks)
-            return [self.add_shard(turned(X) if turned else X, names) for X, names in found]
+            engine = str(header.provenance.get("engine", ""))
+            return [self.add_shard(turned(X) if turned else X, names, engine) for X, names in found]
 
     def damage(self) -> str:
         """Return what is wrong with the final file, nothing if it is intact or absent.
@@ -202,14 +203,14 @@ class Store:
         with suppress(DamagedCache, ForeignCache), open_sealed(self.path) as file, reading(self.path):
             header = header_of(file, self.path)
             refuse_renamed(self.path, header.provenance)
-            digests = header.table["digest"].to_numpy(object)
+            digests, engine = header.table["digest"].to_numpy(object), str(header.provenance.get("engine", ""))
             stored = file["uns/checksums"][()]
             step = max(1, BLOCK_BYTES // max(1, file["X"].shape[1] * file["X"].dtype.itemsize))
             for start in range(0, len(digests), step):
                 X = file["X"][start : start + step]
                 kept = np.flatnonzero(row_checksums(X) == stored[start : start + step])
                 if len(kept):
-                    self.add_shard(X[kept], list(digests[start : start + step][kept]))
+                    self.add_shard(X[kept], list(digests[start : start + step][kept]), engine)
 
     def commit(
         self,

@@ -91,6 +91,9 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Pr
     for row, address in zip(rows, addresses, strict=True):
         try:
             loaded = {kind: _loaded(address, *kind) for kind in kinds}
+            if len({digest for _, digest in loaded.values()}) > 1:
+                failures.append(Failure(row, "changed", f"{address}: it was changed while it was read: run again"))
+                continue
             pixels.append([_prepared(loaded[way.least, way.on_device][0], way) for way in ways])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))

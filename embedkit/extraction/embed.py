@@ -46,6 +46,7 @@ class Embedder:
         job: makes the encoder when the first batch is full. store: takes the shards. batch: images in a batch.
         images: how many are to come in all, at most. grows: whether larger batches are tried where they may be faster.
         note: told when the batch had to be halved, and of the engine.
+        before: the engine of the run that this one goes on from, if there is one.
         shards: what was committed. lost: digests of images that have no vector, and why.
         seconds: spent in the encoder, summed over its threads.
     """
@@ -56,6 +57,7 @@ class Embedder:
     images: int
     note: Callable[[str], None]
     grows: bool = False
+    before: str = ""
     encoder: Encoder | None = None
     waiting: list[Image] = field(default_factory=list)
     flying: deque[tuple[list[Image], Future[Encoded]]] = field(default_factory=deque)
@@ -81,7 +83,8 @@ class Embedder:
         if self.job.way.on_device:
             self._on_device = OnDevice(self.job.preprocessing, device)
         sample, _ = self._filled(self.waiting[: self.batch], self.batch)
-        occasion = Occasion(sample if isinstance(sample, np.ndarray) else sample.cpu().numpy(), self.images, self.note)
+        pixels = sample if isinstance(sample, np.ndarray) else sample.cpu().numpy()
+        occasion = Occasion(pixels, self.images, self.note, self.before)
         self.encoder = self.job.load(occasion, device)
         if self.grows and kind_of(device) != "cpu":
             self.batch = best_batch(self.encoder, self.job.configuration["encoder"], device, occasion)
@@ -157,7 +160,8 @@ class Embedder:
         """Write what is encoded as a shard."""
         if self.done:
             digests, vectors = zip(*self.done, strict=True)
-            self.shards.append(self.store.add_shard(np.stack(vectors), list(digests)))
+            engine = self.encoder.engine if self.encoder else ""
+            self.shards.append(self.store.add_shard(np.stack(vectors), list(digests), engine))
             self.done.clear()
 
     def finish(self) -> None:

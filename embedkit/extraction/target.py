@@ -111,7 +111,16 @@ class Target:
             CacheError: the disk is full or closed.
         """
         size = batch_for(self.job, asked)
-        self.embedder = Embedder(self.job, self.store, size, len(self.pending), self.progress.note, grows=asked is None)
+        before = {shard.engine for shard in self.sources if shard.engine}
+        self.embedder = Embedder(
+            self.job,
+            self.store,
+            size,
+            len(self.pending),
+            self.progress.note,
+            grows=asked is None,
+            before=before.pop() if len(before) == 1 else "",
+        )
         if isinstance(self._stamps, np.ndarray):
             self._stamps = Aside(self._stamps, self.store.path.parent)
 
@@ -236,7 +245,8 @@ class Target:
                 f"none of the {len(self.dataset)} images of {self.dataset.name} could be read. The first: {first}"
             )
         before = self.current.provenance if self.current else None
-        provenance = with_engine(self.job.provenance(self.dataset), before, self.engine)
+        computed = ", ".join({self.engine, *(rows.engine for rows in self.sources)})
+        provenance = with_engine(self.job.provenance(self.dataset), before, computed)
         provenance = with_cost(provenance, before, self._spent(cost))
         provenance = with_int8(provenance, before, measured_of(self.job, self.store.cache, self.dataset.name))
         digests = Hexadecimal(self.digests[self._done])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from PIL import Image
 from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, Store, read
 from embedkit.datasets import open_dataset
-from embedkit.extraction import Silent, extract
+from embedkit.encoders import Occasion
+from embedkit.extraction import Job, Silent, extract
 from tests.extraction.fake import Failing, FakeEncoder, expected, job, run, write_images
 
 
@@ -236,6 +238,31 @@ def test_what_is_encoded_before_an_error_is_kept(folder: Path, cache: Path, erro
     report = run(folder, cache)
     assert (report.embedded, report.reused) == (14, 16)
     np.testing.assert_array_equal(read(report.path).X, expected(open_dataset(f"folder:{folder}")))
+
+
+def test_a_run_that_goes_on_is_told_of_the_engine_before_and_both_are_named(
+    folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def loading(encoder: FakeEncoder) -> Job:
+        def load(occasion: Occasion, _: str) -> FakeEncoder:
+            told.append(occasion.before)
+            return encoder
+
+        return replace(job(), load=load)
+
+    dataset = open_dataset(f"folder:{folder}")
+    with pytest.raises(EmbedkitError):
+        extract(dataset, loading(Failing(engine="openvino")), cache, workers=0, batch=8)
+    report = extract(dataset, loading(FakeEncoder(engine="torch")), cache, workers=0, batch=8)
+    assert told == ["", "openvino"]
+    assert report.engine == "torch"
+    assert read(report.path).provenance["engine"] == "openvino, torch"
+    # Of vectors that are taken over from another set too.
+    moved = extract(open_dataset(f"folder:{folder.rename(tmp_path / 'moved')}"), job(), cache, workers=0)
+    assert moved.embedded == 0
+    assert read(moved.path).provenance["engine"] == "openvino, torch"
 
 
 def _flip_a_vector(path: Path) -> None:

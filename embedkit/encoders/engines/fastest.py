@@ -34,11 +34,13 @@ class Occasion:
         sample: the first batch, (n, h, w, 3) uint8.
         images: how many are to be embedded in all.
         note: told of what was measured.
+        before: the engine of the vectors that a killed run has left, empty if there are none.
     """
 
     sample: NDArray[np.uint8]
     images: int
     note: Callable[[str], None]
+    before: str = ""
 
 
 @dataclass
@@ -63,8 +65,11 @@ class Contest:
     def fastest(self, occasion: Occasion) -> tuple[str, Running]:
         """Return the name of the fastest engine that gives the vectors of torch, and the model running in it.
 
-        An engine is tried where nothing is remembered of it and the run is long enough to earn its start back.
+        An engine is tried where nothing is remembered of it and the run is long enough to earn its start back. A run
+        that goes on keeps its engine, so that it ends with the same bits.
         """
+        if occasion.before in engines.MODULES and not self._lacks(occasion.before):
+            return occasion.before, self._start(occasion.before)
         where = circumstances(self.configuration, self.device, len(occasion.sample))
         trials = recall(where)
         if not trials and occasion.images < _FEW:
@@ -87,8 +92,8 @@ class Contest:
             best = self._best(trials)
             self.running = {name: self.running[name] for name in (best,) if name in self.running}
         if len(trials) > known:
-            remember(where, trials)
-            occasion.note(self._account(self._best(trials), trials))
+            kept = remember(where, trials)
+            occasion.note(self._account(self._best(trials), trials, kept))
         return trials
 
     def _next(self, trials: Mapping[str, Trial], images: int) -> str:
@@ -106,7 +111,10 @@ class Contest:
         if name == engines.DEFAULT:
             return True
         seconds = images / trials[self._best(trials)].images_per_second
-        return seconds > 2 * _TAKES[name] and not engines.lacks(name, self.precision, self.device)
+        return seconds > 2 * _TAKES[name] and not self._lacks(name)
+
+    def _lacks(self, name: str) -> str:
+        return engines.lacks(name, self.precision, self.device)
 
     def _best(self, trials: Mapping[str, Trial]) -> str:
         limit = _LARGEST_DIFFERENCE[self.precision]
@@ -126,7 +134,7 @@ class Contest:
         except (EmbedkitError, RuntimeError) as error:
             return Trial(0.0, 0.0, reason_of(error))
 
-    def _account(self, best: str, trials: Mapping[str, Trial]) -> str:
+    def _account(self, best: str, trials: Mapping[str, Trial], kept: bool) -> str:
         def told(name: str) -> str:
             trial = trials[name]
             if trial.failed:
@@ -135,7 +143,8 @@ class Contest:
             return f"{name} {trial.images_per_second:.1f}" + (" but other vectors" if far else "")
 
         rates = ", ".join(told(name) for name in trials)
-        return f"{self.name}: engine {best}; images/s measured now: {rates} (remembered in {memory_file()})"
+        where = f"remembered in {memory_file()}" if kept else f"not remembered: {memory_file()} can't be written"
+        return f"{self.name}: engine {best}; images/s measured now: {rates} ({where})"
 
 
 def _rate(running: Running, sample: NDArray[np.uint8]) -> float:

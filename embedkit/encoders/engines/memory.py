@@ -76,9 +76,9 @@ def recall(where: Mapping[str, Any]) -> dict[str, Trial]:
     return trials if sound else {}
 
 
-def remember(where: Mapping[str, Any], trials: Mapping[str, Trial]) -> None:
-    """Write the trials down. A home that can't be written to forgets, which costs the time to measure again."""
-    _write(where, "trials", {name: asdict(trial) for name, trial in trials.items()})
+def remember(where: Mapping[str, Any], trials: Mapping[str, Trial]) -> bool:
+    """Write the trials down, and say whether they are: a home that can't be written to forgets, to measure again."""
+    return _write(where, "trials", {name: asdict(trial) for name, trial in trials.items()})
 
 
 def recall_batches(where: Mapping[str, Any]) -> dict[int, float]:
@@ -95,11 +95,15 @@ def remember_batches(where: Mapping[str, Any], rates: Mapping[int, float]) -> No
     _write(where, "batches", {str(size): rate for size, rate in rates.items()})
 
 
-def _write(where: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> None:
+def _write(where: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> bool:
     file, known = memory_file(), _read()
     known[_digest(where)] = {**where, name: found}
-    with suppress(OSError), whole_file(file) as temporary:
-        temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    try:
+        with whole_file(file) as temporary:
+            temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    except OSError:
+        return False
+    return True
 
 
 def _read() -> dict[str, Any]:

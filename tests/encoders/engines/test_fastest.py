@@ -54,9 +54,9 @@ class Machine:
 
         return SimpleNamespace(start=start, lacks=lambda *_: "a thing" if name in self.absent else "")
 
-    def choose(self, images: int = 100_000, precision: str = "bf16", encoder: str = "e") -> str:
+    def choose(self, images: int = 100_000, precision: str = "bf16", encoder: str = "e", before: str = "") -> str:
         contest = Contest(encoder, {"source": encoder}, nn.Identity, PREPROCESSING, precision, "cpu")
-        name, chosen = contest.fastest(Occasion(SAMPLE, images, self.said.append))
+        name, chosen = contest.fastest(Occasion(SAMPLE, images, self.said.append, before))
         assert chosen.run(SAMPLE).shape == (4, 16)
         return name
 
@@ -90,6 +90,17 @@ def test_the_fastest_is_taken_told_and_remembered(machine: Callable[..., Machine
     assert here.choose() == "openvino"
     assert here.started == ["openvino"]
     assert len(here.said) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"), [("compile", "compile"), ("torch", "torch"), ("onnx", "openvino"), ("no engine", "openvino")]
+)
+def test_a_run_that_goes_on_keeps_its_engine_if_it_is_there(
+    machine: Callable[..., Machine], before: str, wanted: str
+) -> None:
+    here = machine(torch=0.03, openvino=0.01, compile=0.02)
+    assert here.choose(before=before) == wanted
+    assert (here.started == [wanted]) == (before == wanted)
 
 
 @pytest.mark.parametrize(
@@ -239,3 +250,4 @@ def test_without_a_home_nobody_waits(machine: Callable[..., Machine], monkeypatc
     here = machine(torch=0.02, openvino=0.005)
     monkeypatch.setenv("EMBEDKIT_HOME", "/proc/nowhere")
     assert here.choose() == "openvino"
+    assert "(not remembered: /proc/nowhere/engines.json can't be written)" in here.said[0]
