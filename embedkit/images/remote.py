@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 from embedkit.errors import EmbedkitError
@@ -59,9 +60,15 @@ def read_remote(url: str, stretch: tuple[int, int] | None = None) -> bytes:
         UnsupportedImage: a package is missing.
     """
     start, size = stretch or (0, 0)
-    part: dict[str, int] = {"start": start, "end": start + size} if stretch else {}
+
+    def ask(system: Any, path: str) -> bytes:
+        if url.lower().startswith(("http://", "https://")):
+            return _answer(system, path, stretch)
+        part = {"start": start, "end": start + size} if stretch else {}
+        return bytes(_call(system, "cat_file", path, **part))
+
     with _named(url):
-        data: bytes = _retried(lambda system, path: _call(system, "cat_file", path, **part), url)
+        data: bytes = _retried(ask, url)
     if stretch and len(data) != size:
         raise TruncatedImage(
             f"{url}: it has {len(data):,} of the {size:,} bytes from byte {start:,} on. Copy it again."
@@ -138,6 +145,34 @@ def _retried(ask: Callable[[Any, str], Any], url: str) -> Any:
                 raise
             time.sleep(pause)
     return ask(system, path)
+
+
+def _answer(system: Any, url: str, stretch: tuple[int, int] | None) -> bytes:
+    """Return what a web server sends, which may have no end, and may inflate to more than was sent.
+
+    Raises:
+        TooManyPixels: it goes on beyond `MAX_BYTES`; no more of it is read then.
+    """
+    headers = dict(system.kwargs.get("headers", {}))
+    if stretch and not stretch[1]:
+        return b""
+    if stretch:
+        headers["Range"] = f"bytes={stretch[0]}-{sum(stretch) - 1}"
+    received = _Limited(url)
+    _call(system, "get_file", url, lpath=received, headers=headers)
+    return received.getvalue()
+
+
+class _Limited(BytesIO):
+    """Bytes written piece by piece, refused once they are too many."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def write(self, piece: Any) -> int:
+        check_bytes(self.tell() + len(piece), self._url)
+        return super().write(piece)
 
 
 def _lacks_keys(error: Exception) -> bool:

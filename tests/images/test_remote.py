@@ -1,10 +1,13 @@
 """Images behind addresses of fsspec: the bytes, or the named reason why there are none, and never a hang."""
 
 import hashlib
+import re
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from embedkit import EmbedkitError, images
 from embedkit.cache import read
 from embedkit.datasets import dataset_footprint, open_dataset
 from embedkit.extraction import extract
+from embedkit.images import policy
 from embedkit.images.remote import read_remote, stamp
 from tests.extraction.fake import FakeEncoder, job
 
@@ -60,9 +64,13 @@ class _Server(BaseHTTPRequestHandler):
             except OSError:
                 pass
             return None
+        if self.path in ("/endless.png", "/endless.gz.png"):
+            return self._go_on()
         if self.path not in self.held:
             return self.send_error(404)
         data = self.held[self.path]
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
+            data = data[int(asked[1]) : int(asked[2]) + 1]
         dropped = self.path == "/dropped.png"
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
@@ -71,6 +79,18 @@ class _Server(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(data[: len(data) // 2] if dropped else data)
         return None
+
+    def _go_on(self) -> None:
+        squeeze = zlib.compressobj(wbits=31)
+        self.send_response(200)
+        if ".gz" in self.path:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        piece, end = bytes(1 << 20), time.monotonic() + 3
+        with suppress(OSError):
+            while self.command == "GET" and time.monotonic() < end:
+                squeezed = squeeze.compress(piece) + squeeze.flush(zlib.Z_SYNC_FLUSH)
+                self.wfile.write(squeezed if ".gz" in self.path else piece)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -127,6 +147,25 @@ def test_each_way_to_fail_has_a_name_and_an_end(server: str, name: str, error: t
 def test_a_request_that_fails_once_is_made_again(server: str) -> None:
     _Server.flaky = {"/0.png"}
     assert read_remote(f"{server}/0.png") == _png(0)
+
+
+@pytest.mark.parametrize("name", ["endless.png", "endless.gz.png", "endless.png#bytes=5+10"])
+def test_an_answer_without_an_end_is_left_where_it_is_too_large(
+    server: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "MAX_BYTES", 3 << 20)
+    with pytest.raises(images.TooManyPixels, match=r"/endless.*more than the 3,145,728 that are read") as told:
+        images.load(f"{server}/{name}")
+    [received] = re.findall(r"it has ([\d,]+) bytes", str(told.value))
+    assert int(received.replace(",", "")) < 40 << 20
+
+
+def test_a_stretch_behind_a_web_server_is_all_that_is_sent(server: str) -> None:
+    whole = _png(0)
+    assert read_remote(f"{server}/0.png", (7, 20)) == whole[7:27]
+    assert read_remote(f"{server}/0.png", (7, 0)) == b""
+    with pytest.raises(images.TruncatedImage, match=f"it has 3 of the 20 bytes from byte {len(whole) - 3:,}"):
+        read_remote(f"{server}/0.png", (len(whole) - 3, 20))
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
