@@ -2,8 +2,8 @@
 
 import struct
 import zlib
-from io import BytesIO
-from typing import Any
+from io import SEEK_CUR, BytesIO
+from typing import Any, BinaryIO
 
 from embedkit.images.errors import DamagedImage, TooManyPixels, TruncatedImage, UnsupportedImage
 from embedkit.images.policy import MAX_PIXELS
@@ -13,6 +13,7 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax whose whole data set is compressed."""
 
 _EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
+_ITEM = b"\xfe\xff\0\xe0"
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"
 
 
@@ -40,21 +41,43 @@ def inflated(data: bytes, name: str) -> bytes:
     return data[:start].replace(DEFLATED, _EXPLICIT) + body
 
 
-def check_length(dataset: Any, frames: int, name: str) -> None:
+def check_length(dataset: Any, frames: int, held: int, name: str) -> None:
     """Refuse uncompressed pixels that are fewer than the header says.
+
+    Args:
+        dataset: the header. frames: how many it says. held: the bytes of pixels. name: what errors call the file.
 
     Raises:
         TruncatedImage: with how many bytes there should be.
     """
-    if "PixelData" not in dataset:
-        return
     # Uncompressed, two pixels of this kind share one colour: two samples each instead of three.
     samples = 2 if dataset.PhotometricInterpretation == "YBR_FULL_422" else int(dataset.SamplesPerPixel)
     bits = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) * frames
-    needed, held = -(-bits // 8), len(dataset.PixelData or b"")
+    needed = -(-bits // 8)
     if held < needed:
         raise TruncatedImage(
             f"{name}: its header needs {needed:,} bytes of pixels and it has {held:,}. Copy or export it again."
+        )
+
+
+def check_fragments(stream: BinaryIO, frames: int, name: str) -> None:
+    """Refuse compressed pixels of fewer items than frames, of which each needs one at least.
+
+    Args:
+        stream: at the first item, which is the table of offsets; the others are skipped and not read.
+        frames: how many the header says. name: what errors call the file.
+
+    Raises:
+        TruncatedImage: with both numbers.
+    """
+    held = -1
+    while held < frames and len(head := stream.read(8)) == 8 and head.startswith(_ITEM):
+        stream.seek(struct.unpack("<I", head[4:])[0], SEEK_CUR)
+        held += 1
+    if held < frames:
+        raise TruncatedImage(
+            f"{name}: its header says {frames:,} frames and it has the pixels of no more than {max(held, 0):,}. "
+            "Copy or export it again."
         )
 
 

@@ -24,6 +24,8 @@ from embedkit.images.window import Pixels, Values
 
 # The group of the first element, in either byte order: every data set begins with one of these.
 _FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SIZES = ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation")
 
 
 def has_prefix(data: bytes) -> bool:
@@ -50,11 +52,17 @@ def decode(data: bytes, name: str, frame: int | None = None) -> Pixels:
         ImageError: the subclass for what else is wrong.
     """
     with quiet():
-        dataset = _read(BytesIO(data), name)
+        dataset, _ = _read(BytesIO(data), name)
         try:
             _check_pixels_exist(dataset, name)
             check_size(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0), name)
             frames = _frames(dataset, len(data), name)
+            if _is_encapsulated(dataset):
+                coding.check_codec(dataset, name)
+            if frame is None and frames > 1:
+                # Which frame is wanted is asked of a file that has them.
+                pixels = next(dataset[keyword].value for keyword in _PIXELS if keyword in dataset)
+                _check_frames(dataset, frames, BytesIO(pixels), name)
             chosen = choose_frame(frame, frames, name)
             values = _stored_values(dataset, chosen, frames, name)
             return display.to_rgb(values, dataset, chosen, name)
@@ -68,14 +76,22 @@ def frame_count(stream: BinaryIO, name: str) -> int:
     """Return how many frames a DICOM file holds, from its header.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, or it is too small for them. A row is made for each, so a lie would fill the
+            memory.
     """
     with quiet():
         try:
-            dataset = _read(stream, name, stop_before_pixels=True, specific_tags=["NumberOfFrames"])
-            return _frames(dataset, stream.seek(0, SEEK_END), name)
+            dataset, stream = _read(stream, name, stop_before_pixels=True, specific_tags=list(_SIZES))
+            at = stream.tell()
+            frames = _frames(dataset, stream.seek(0, SEEK_END), name)
+            if frames > 1:
+                implicit, _ = dataset.original_encoding
+                # The pixels come after their tag, its kind, and their length.
+                stream.seek(at + (8 if implicit else 12))
+                _check_frames(dataset, frames, stream, name)
         except _damage() as error:
             raise DamagedImage(f"{name}: its number of frames cannot be read ({reason_of(error)}).") from error
+    return frames
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -89,13 +105,26 @@ def _damage() -> tuple[type[Exception], ...]:
 
 def _frames(dataset: Any, size: int, name: str) -> int:
     frames = int(dataset.get("NumberOfFrames") or 1)
-    # A row is made for each frame, so a lie here would fill the memory.
     if not 0 < frames <= size:
         raise DamagedImage(f"{name}: its header says {frames:,} frames, in {size:,} bytes. Export it again.")
     return frames
 
 
-def _read(stream: BinaryIO, name: str, **options: Any) -> Any:
+def _check_frames(dataset: Any, frames: int, stream: BinaryIO, name: str) -> None:
+    """Refuse a file that is too small for its frames; the stream is at the first byte of its pixels."""
+    if _is_encapsulated(dataset):
+        coding.check_fragments(stream, frames, name)
+    else:
+        at = stream.tell()
+        coding.check_length(dataset, frames, stream.seek(0, SEEK_END) - at, name)
+
+
+def _is_encapsulated(dataset: Any) -> bool:
+    return "TransferSyntaxUID" in dataset.file_meta and bool(dataset.file_meta.TransferSyntaxUID.is_encapsulated)
+
+
+def _read(stream: BinaryIO, name: str, **options: Any) -> tuple[Any, BinaryIO]:
+    """Return the data set, and the stream that it was read from, inflated where it has to be."""
     head = stream.read(4096)
     stream.seek(0)
     try:
@@ -105,7 +134,7 @@ def _read(stream: BinaryIO, name: str, **options: Any) -> Any:
     try:
         if coding.DEFLATED in head:
             stream = BytesIO(coding.inflated(stream.read(), name))
-        return pydicom.dcmread(stream, force=True, **options)
+        return pydicom.dcmread(stream, force=True, **options), stream
     except _damage() as error:
         if has_prefix(head):
             raise DamagedImage(
@@ -115,7 +144,7 @@ def _read(stream: BinaryIO, name: str, **options: Any) -> Any:
 
 
 def _check_pixels_exist(dataset: Any, name: str) -> None:
-    if any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+    if any(keyword in dataset for keyword in _PIXELS):
         return
     # pydicom keeps nothing of a data set in which the file ends.
     if "Rows" in dataset or (dataset.file_meta and not len(dataset)):
@@ -142,12 +171,12 @@ def _stored_values(dataset: Any, frame: int, frames: int, name: str) -> Values:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        coding.check_codec(dataset, name)
+    if _is_encapsulated(dataset):
         if dataset.file_meta.TransferSyntaxUID in JPEG2000TransferSyntaxes:
             coding.check_codestream(dataset, frame, frames, name)
     else:
         coding.check_high_bit(dataset, name)
-        coding.check_length(dataset, frames, name)
+        if "PixelData" in dataset:
+            coding.check_length(dataset, frames, len(dataset.PixelData or b""), name)
     values: Values = pixel_array(dataset, index=frame)
     return values

@@ -137,6 +137,39 @@ def test_pixels_that_are_short_of_the_header_are_truncated():
         decode(saved(dataset), "a.dcm")
 
 
+ONE_BIT = dicom(np.zeros((3, 1, 12), np.uint8), frames=3, Rows=5, Columns=19, BitsAllocated=1, BitsStored=1, HighBit=0)
+
+
+def rle(frames):
+    dataset = pydicom.dcmread(BytesIO(dicom(np.stack([RAMP] * frames), frames=frames)))
+    dataset.compress(pydicom.uid.RLELossless)
+    return saved(dataset)
+
+
+@pytest.mark.parametrize(
+    ("whole", "frames"),
+    [
+        (dicom(np.stack([RAMP] * 4), frames=4), 4),
+        (dicom(np.stack([COLOUR] * 4), "RGB", frames=4), 4),
+        (dicom(np.stack([RAMP.astype(np.float32)] * 4), frames=4), 4),
+        (ONE_BIT, 3),
+        (rle(4), 4),
+        (deflated(dicom(np.stack([RAMP] * 4), frames=4)), 4),
+    ],
+    ids=["gray", "colour", "floats", "one bit", "fragments", "deflated"],
+)
+def test_a_file_has_no_more_frames_than_its_pixels_have_room_for(whole, frames, tmp_path):
+    """A row is made for each."""
+    (tmp_path / "a.dcm").write_bytes(whole)
+    assert frame_count(str(tmp_path / "a.dcm")) == frames
+    dataset = pydicom.dcmread(BytesIO(whole))
+    dataset.NumberOfFrames = frames + 1
+    (tmp_path / "a.dcm").write_bytes(saved(dataset))
+    assert frame_count(str(tmp_path / "a.dcm")) == 1
+    with pytest.raises(TruncatedImage, match=r"a\.dcm: its header .* Copy or export it again"):
+        load(str(tmp_path / "a.dcm"))
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_half_a_file_is_truncated(share):
     for data in (MONO, dicom(COLOUR, "RGB")):

@@ -119,14 +119,12 @@ def test_frame_count_comes_from_the_header(pages, tmp_path):
     (tmp_path / "scan").write_bytes(dicom(np.stack(FRAMES), frames=3))
     (tmp_path / "headless.dcm").write_bytes(dicom(np.stack(FRAMES), frames=3)[132:])
     (tmp_path / "one.dcm").write_bytes(dicom(RAMP))
-    (tmp_path / "cut.dcm").write_bytes(dicom(np.stack(FRAMES), frames=3)[:-100])
     for name, frames in {
         "pages.tif": 3,
         "loop.gif": 3,
         "scan": 3,
         "headless.dcm": 3,
         "one.dcm": 1,
-        "cut.dcm": 3,
     }.items():
         assert frame_count(str(tmp_path / name)) == frames
     assert frame_count(f"{pages}#frame=1") == 1
@@ -138,8 +136,9 @@ def test_frame_count_is_1_where_nothing_can_be_read(tmp_path):
     (tmp_path / "zeros.dcm").write_bytes(bytes(500))
     (tmp_path / "broken.tif").write_bytes(b"II*\0\xff\xff\0\0")
     (tmp_path / "broken.dcm").write_bytes(dicom(RAMP, NumberOfFrames="3").replace(b"IS\x02\x003 ", b"IS\x02\x00x "))
+    (tmp_path / "cut.dcm").write_bytes(dicom(np.stack(FRAMES), frames=3)[:-100])
     os.mkfifo(tmp_path / "pipe")
-    for name in ("empty", "text.dcm", "zeros.dcm", "broken.tif", "broken.dcm", "pipe", "gone", ""):
+    for name in ("empty", "text.dcm", "zeros.dcm", "broken.tif", "broken.dcm", "cut.dcm", "pipe", "gone", ""):
         assert frame_count(str(tmp_path / name)) == 1
 
 
