@@ -1,5 +1,6 @@
 """The bytes of a file, or the named reason why there are none."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -61,6 +62,17 @@ def read_bytes(path: str) -> bytes:
     check_bytes(look(path)[1], path)
     with reading(path), open(path, "rb") as stream:  # noqa: PTH123 - as in `look`
         return stream.read()
+
+
+def hash_bytes(path: str) -> "hashlib._Hash":
+    """Return the sha256 of a whole file of this machine, of which no more than a piece is in memory.
+
+    Raises:
+        TooManyPixels, MissingFile, UnreadableFile: as `read_bytes`.
+    """
+    check_bytes(look(path)[1], path)
+    with reading(path), open(path, "rb") as stream:  # noqa: PTH123 - as in `look`
+        return hashlib.file_digest(stream, "sha256")
 
 
 def read_stretch(path: str, start: int, size: int, name: str) -> bytes:

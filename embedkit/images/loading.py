@@ -7,7 +7,7 @@ from pathlib import Path
 from embedkit.images import channels, columns, dicom, npz, raster
 from embedkit.images.address import Address, split_address, split_channels
 from embedkit.images.errors import EmptyFile, ImageError, MissingFile, NotAnImage, UnsupportedImage
-from embedkit.images.files import Stamp, look, read_bytes, read_stretch, reading
+from embedkit.images.files import Stamp, hash_bytes, look, read_bytes, read_stretch, reading
 from embedkit.images.jpeg import Jpeg, is_plain
 from embedkit.images.policy import check_bytes
 from embedkit.images.remote import is_remote
@@ -64,6 +64,10 @@ def digest(address: str) -> str:
     where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         return npz.row_digest(npz.read_row(where.path, where.array, where.row, address))
+    if where.stretch is None and where.array is None and not is_remote(where.path):
+        # Many are hashed beside each other, and each may be large.
+        whole = hash_bytes(where.path) if where.frame is None else _hash_once(where.path, look(where.path))
+        return _identity(whole, where.frame)
     return _read(where, address)[1]
 
 
@@ -136,11 +140,16 @@ def _given(several: dict[str, str], address: str) -> dict[str, str]:
 def _read(where: Address, name: str) -> tuple[bytes, str]:
     if where.frame is None:
         data = _bytes(where, name)
-        return data, hashlib.sha256(data).hexdigest()[:32]
+        return data, _identity(hashlib.sha256(data))
     data, hashed = _read_once(where.path, look(where.path))
-    hashed = hashed.copy()
-    hashed.update(f"#frame={where.frame}".encode())
-    return data, hashed.hexdigest()[:32]
+    return data, _identity(hashed, where.frame)
+
+
+def _identity(whole: "hashlib._Hash", frame: int | None = None) -> str:
+    if frame is not None:
+        whole = whole.copy()
+        whole.update(f"#frame={frame}".encode())
+    return whole.hexdigest()[:32]
 
 
 def _bytes(where: Address, name: str) -> bytes:
@@ -158,3 +167,9 @@ def _read_once(path: str, stamp: Stamp) -> "tuple[bytes, hashlib._Hash]":
     """Return a file's bytes and their hash, kept for the next frame of the same file."""
     data = read_bytes(path)
     return data, hashlib.sha256(data)
+
+
+@lru_cache(maxsize=1)
+def _hash_once(path: str, stamp: Stamp) -> "hashlib._Hash":
+    """Return a file's hash, kept for the next frame of the same file."""
+    return hash_bytes(path)

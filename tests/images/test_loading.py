@@ -2,6 +2,7 @@ import builtins
 import hashlib
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_frames_of_one_file_differ_in_pixels_and_digest_and_share_one_reading(pa
         expected = hashlib.sha256(Path(pages).read_bytes() + f"#frame={index}".encode()).hexdigest()[:32]
         assert identity == digest(f"{pages}#frame={index}") == expected
     assert digest(f"{pages}#frame=01") == loaded[1][1]
+
+
+@pytest.mark.parametrize("fragment", ["", "#frame=2"])
+def test_a_large_file_is_hashed_piece_by_piece(fragment, tmp_path):
+    """Several are at once."""
+    path = tmp_path / "large.tif"
+    path.write_bytes(b"II*\0" + bytes(32 << 20))
+    expected = hashlib.sha256(b"II*\0" + bytes(32 << 20) + fragment.encode()).hexdigest()[:32]
+    tracemalloc.start()
+    try:
+        assert digest(f"{path}{fragment}") == expected
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_frames_of_a_replaced_file_are_new(pages):
