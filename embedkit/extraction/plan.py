@@ -80,7 +80,7 @@ def _stamps(addresses: Sequence[str]) -> list[tuple[int, int, int]]:
     behind = [images.files_of(address) for address in addresses]
     paths = dict.fromkeys(file for files in behind for file in files)
     remote = [path for path in paths if images.is_remote(path)]
-    seen = dict(zip(remote, images.remote_stamps(remote), strict=True))
+    seen = dict(zip(remote, images.remote_stamps(remote, FRESH_NS), strict=True))
     now = time.time_ns()
     for path in paths.keys() - seen.keys():
         try:

@@ -10,7 +10,9 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import Any
 
@@ -24,7 +26,8 @@ _SECONDS = 60.0
 # A cloud drops a request now and then; one that fails thrice in a row has a reason.
 _PAUSES = (0.1, 1.0)
 _AT_ONCE = 32
-_MARKS = ("ETag", "etag", "e_tag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "mtime", "last_modified")
+_TIMES = ("LastModified", "Last-Modified", "mtime", "last_modified", "ctime")
+_MARKS = ("ETag", "etag", "e_tag", "md5Hash", "Content-MD5", *_TIMES)
 _NO_KEYS = "no permission to read it. Give this machine the keys of the store."
 
 Stamp = tuple[int, int, int]
@@ -83,25 +86,60 @@ def stamp(url: str) -> Stamp:
     Raises:
         MissingFile, UnreadableFile, UnsupportedImage: as `read_remote`.
     """
+    return _stamp(_info(url))
+
+
+def stamps(urls: Sequence[str], fresh_ns: int) -> list[Stamp]:
+    """Return the stamp of each address, many at once; zeros for one that can't be had.
+
+    Args:
+        fresh_ns: nanoseconds that must have passed since an image changed. One that is younger gets zeros for its mark:
+            changed again within the grain of its time (a second, for web servers, some of which make the entity tag of
+            it too), it would have the same.
+    """
+
+    def one(url: str) -> Stamp:
+        now = time.time()
+        try:
+            info = _info(url)
+        except (MissingFile, UnreadableFile, UnsupportedImage):
+            return 0, 0, 0
+        size, mark, _ = _stamp(info)
+        fresh = any(now - _seconds(info[name]) < fresh_ns / 1e9 for name in _TIMES if info.get(name))
+        return (size, 0, 0) if fresh else (size, mark, mark)
+
+    with ThreadPoolExecutor(_AT_ONCE) as readers:
+        return list(readers.map(one, urls))
+
+
+def _info(url: str) -> dict[str, Any]:
+    def ask(system: Any, path: str) -> dict[str, Any]:
+        from fsspec.implementations.local import LocalFileSystem
+
+        info: dict[str, Any] = _call(system, "info", path)
+        # A copy may keep the time of change of another file, but not that of the inode.
+        return info | {"ctime": os.stat(path).st_ctime} if isinstance(system, LocalFileSystem) else info  # noqa: PTH116
+
     with _named(url):
-        info = _retried(lambda system, path: _call(system, "info", path), url)
+        info: dict[str, Any] = _retried(ask, url)
+    return info
+
+
+def _stamp(info: dict[str, Any]) -> Stamp:
     told = [f"{name} {info[name]}" for name in _MARKS if info.get(name)]
     # 15 hexadecimal digits fit 64 bits.
     mark = int(hashlib.sha256("\n".join(told).encode()).hexdigest()[:15], 16) if told else 0
     return int(info.get("size") or 0), mark, mark
 
 
-def stamps(urls: Sequence[str]) -> list[Stamp]:
-    """Return the stamp of each address, many at once; zeros for one that can't be had."""
-
-    def one(url: str) -> Stamp:
-        try:
-            return stamp(url)
-        except (MissingFile, UnreadableFile, UnsupportedImage):
-            return 0, 0, 0
-
-    with ThreadPoolExecutor(_AT_ONCE) as readers:
-        return list(readers.map(one, urls))
+def _seconds(told: Any) -> float:
+    """Return a time as a server tells it, in seconds since 1970; 0 for what is none."""
+    if isinstance(told, int | float):
+        return told
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError):
+            return read(str(told)).timestamp()
+    return 0.0
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Images behind addresses of fsspec: the bytes, or the named reason why there are none, and never a hang."""
 
 import hashlib
+import os
 import re
 import sys
 import threading
@@ -8,6 +9,8 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -21,8 +24,8 @@ from embedkit import EmbedkitError, images
 from embedkit.cache import read
 from embedkit.datasets import dataset_footprint, open_dataset
 from embedkit.extraction import extract
-from embedkit.images import policy
-from embedkit.images.remote import read_remote, stamp
+from embedkit.images import policy, remote
+from embedkit.images.remote import read_remote, stamp, stamps
 from tests.extraction.fake import FakeEncoder, job
 
 pytest.importorskip("fsspec")
@@ -41,6 +44,7 @@ class _Server(BaseHTTPRequestHandler):
     held: ClassVar[dict[str, bytes]] = {}
     asked: ClassVar[list[str]] = []
     flaky: ClassVar[set[str]] = set()
+    changed: ClassVar[str] = ""
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -74,6 +78,8 @@ class _Server(BaseHTTPRequestHandler):
         dropped = self.path == "/dropped.png"
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
+        if self.changed:
+            self.send_header("Last-Modified", self.changed)
         self.send_header("ETag", hashlib.sha256(data).hexdigest()[:12])
         self.end_headers()
         if self.command == "GET":
@@ -100,7 +106,7 @@ class _Server(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("EMBEDKIT_REMOTE_SECONDS", "1")
     _Server.held = {f"/{number}.png": _png(number) for number in range(5)} | {"/dropped.png": _png(9)}
-    _Server.asked, _Server.flaky = [], set()
+    _Server.asked, _Server.flaky, _Server.changed = [], set(), ""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as http:
         http.daemon_threads = True
         threading.Thread(target=http.serve_forever, daemon=True).start()
@@ -196,6 +202,44 @@ def test_the_stamp_follows_the_contents(server: str) -> None:
     assert one == stamp(f"{server}/0.png")
     _Server.held["/0.png"] = _png(77)
     assert stamp(f"{server}/0.png") != one
+
+
+def test_an_image_that_changed_just_now_has_no_mark(server: str, tmp_path: Path) -> None:
+    """Changed again within the second that servers count in, it would keep it."""
+    for ago, trusted in ((0, False), (1, False), (60, True)):
+        _Server.changed = formatdate(time.time() - ago, usegmt=True)
+        [(size, *mark)] = stamps([f"{server}/0.png"], 2_000_000_000)
+        assert size == len(_png(0))
+        assert all(mark) == any(mark) == trusted
+    (tmp_path / "x.png").write_bytes(_png(0))
+    assert stamps([f"file://{tmp_path}/x.png"], 2_000_000_000) == [(len(_png(0)), 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Thu, 27 Nov 2025 01:02:03 GMT",
+        "2025-11-27T01:02:03Z",
+        datetime(2025, 11, 27, 1, 2, 3, tzinfo=UTC),
+        1764205323,
+        1764205323.0,
+    ],
+)
+def test_a_time_is_read_as_any_server_tells_it(told: object) -> None:
+    assert remote._seconds(told) == 1764205323
+    assert remote._seconds("yesterday") == 0
+
+
+def test_a_file_behind_an_address_that_kept_its_time_has_another_stamp(tmp_path: Path) -> None:
+    file = tmp_path / "x.png"
+    file.write_bytes(_png(0))
+    one, status = stamp(f"file://{file}"), file.stat()
+    assert stamp(f"file://{file}") == one
+    # Longer than the grain of the clock that files are stamped with.
+    time.sleep(0.05)
+    file.write_bytes(bytes(len(_png(0))))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert stamp(f"file://{file}") != one
 
 
 def test_a_table_of_remote_and_local_images_is_extracted_and_only_what_changed_is_read_again(
