@@ -14,7 +14,7 @@ from embedkit.datasets.open import open_dataset
 from embedkit.datasets.places import data_root, locate
 from embedkit.datasets.unpacking import ARCHIVES, members
 from embedkit.errors import EmbedkitError
-from embedkit.images import ImageError, digest, files_of, is_remote, split_address, split_channels
+from embedkit.images import ImageError, digest, files_of, is_known, is_remote, split_address, split_channels
 
 State = Literal["ready", "partly there", "absent"]
 _SHOWN = 5
@@ -83,7 +83,7 @@ def check(spec: str, root: Path | None = None, contents: bool = True) -> Check:
     classes = _classes(table, columns)
     stated = card.counts if card else {}
     findings = [*_missing(opened, there), *_differing(card, splits, len(table)), *_noted(opened.facts)]
-    findings += [*_unpacked(opened), *_burned_in(opened)]
+    findings += [*_empty(opened, there), *_unpacked(opened), *_burned_in(opened)]
     if contents:
         findings += _twice(opened, there, columns)
     return Check(opened.name, str(opened.root), len(opened), len(table), splits, classes, stated, findings)
@@ -97,7 +97,15 @@ def _absent(address: str) -> list[str]:
 
 def _there(path: str) -> bool:
     # What is elsewhere is not asked; a Path each costs seconds.
-    return is_remote(path) or os.path.exists(path)  # noqa: PTH110
+    return _is_known(path) if is_remote(path) else os.path.exists(path)  # noqa: PTH110
+
+
+def _is_known(url: str) -> bool:
+    try:
+        return is_known(url)
+    except ImportError:
+        # Without fsspec nothing can be said of it.
+        return True
 
 
 def _classes(table: Any, columns: tuple[str, ...]) -> dict[str, int]:
@@ -118,6 +126,21 @@ def _missing(opened: ImageSet, there: list[bool]) -> list[Finding]:
         for row in lost[:_SHOWN]
     ]
     return [Finding("images listed but not there", len(lost), tuple(shown))] if lost else []
+
+
+def _empty(opened: ImageSet, there: list[bool]) -> list[Finding]:
+    rows = zip(opened.addresses(), opened.table["path"], there, strict=True)
+    empty = [path for address, path, found in rows if found and _is_empty(address)]
+    return [Finding("images of 0 bytes", len(empty), tuple(empty[:_SHOWN]))] if empty else []
+
+
+def _is_empty(address: str) -> bool:
+    if several := split_channels(address):
+        return any(map(_is_empty, several.values()))
+    where = split_address(address)
+    if where.stretch is not None:
+        return where.stretch[1] == 0
+    return not is_remote(where.path) and os.stat(where.path).st_size == 0  # noqa: PTH116
 
 
 def _differing(card: DatasetCard | None, splits: dict[str, int], present: int) -> list[Finding]:

@@ -24,7 +24,7 @@ from embedkit.images.errors import (
 from embedkit.images.jpeg import Jpeg
 from embedkit.images.loading import decode, digest, frame_count, load, load_undecoded
 from embedkit.images.policy import DECODERS, MAX_PIXELS, OVERSAMPLING, POLICY
-from embedkit.images.remote import is_remote
+from embedkit.images.remote import is_known, is_remote
 from embedkit.images.remote import stamps as remote_stamps
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "digest",
     "files_of",
     "frame_count",
+    "is_known",
     "is_remote",
     "join_channels",
     "load",

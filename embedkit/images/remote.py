@@ -38,6 +38,14 @@ def is_remote(path: str) -> bool:
     return _REMOTE.match(path) is not None
 
 
+def is_known(url: str) -> bool:
+    """Return whether fsspec has heard of an address's protocol, also of one that needs another package."""
+    from fsspec.registry import known_implementations, registry
+
+    protocol = url.partition("://")[0]
+    return protocol in known_implementations or protocol in registry
+
+
 def time_limit() -> float:
     """Return how many seconds an image may take: ``EMBEDKIT_REMOTE_SECONDS``, else 60.
 

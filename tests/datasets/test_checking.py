@@ -4,6 +4,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from embedkit.datasets import catalog, check, condition
@@ -113,3 +114,27 @@ def test_images_that_are_elsewhere_are_not_looked_at(tmp_path: Path) -> None:
     (tmp_path / "far.csv").write_text("path,label\nhttps://nowhere.invalid/a.png,a\nhttps://nowhere.invalid/b.png,b\n")
     found = check(f"csv:{tmp_path / 'far.csv'}")
     assert found.images == 2
+
+
+def test_images_behind_a_protocol_that_nobody_knows_are_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    (tmp_path / "far.csv").write_text("path\nfoo://nowhere/a.png\nhttps://nowhere.invalid/b.png\n")
+    found = check(f"csv:{tmp_path / 'far.csv'}")
+    assert (found.images, found.present, counts(found)) == (2, 1, {"images listed but not there": 1})
+    assert found.findings[0].examples == ("foo://nowhere/a.png",)
+
+
+@pytest.mark.parametrize("contents", [True, False])
+def test_images_without_a_byte_are_named(contents: bool, tmp_path: Path) -> None:
+    picture(tmp_path / "whole.png", 1)
+    write(tmp_path / "none.png", "")
+    found = check(f"folder:{tmp_path}", contents=contents)
+    assert (found.present, counts(found)) == (2, {"images of 0 bytes": 1})
+    assert found.findings[0].examples == ("none.png",)
+
+
+def test_a_member_of_a_shard_without_a_byte_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(image(tmp_path / ".made" / "x.png"), "1.png")
+        archive.add(write(tmp_path / ".made" / "none.png", ""), "2.png")
+    assert counts(check(f"wds:{tmp_path}")) == {"images of 0 bytes": 1}
