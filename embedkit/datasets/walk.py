@@ -1,5 +1,6 @@
 """Every image file under a folder, in a fixed order, with what was left out; quick for a million files."""
 
+import errno
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,7 @@ def walk(root: Path) -> Walk:
     Linked folders are entered after all real ones, each folder once, so a loop of links ends.
 
     Raises:
-        EmbedkitError: a folder can't be read, or a name is not valid Unicode.
+        EmbedkitError: a folder can't be read, or lies too deep; a name is not valid Unicode.
     """
     found = Walk()
     seen: set[tuple[int, int]] = set()
@@ -61,10 +62,20 @@ def walk(root: Path) -> Walk:
                 for entry in entries:
                     _sort_in(entry, f"{folder}/{entry.name}" if folder else entry.name, real, linked, found)
         except OSError as error:
-            raise EmbedkitError(f"can't list {root / folder}: {error.strerror}. Check its permissions.") from error
+            raise EmbedkitError(_unlistable(str(root / folder), error)) from error
     found.files.sort()
     _check_names(found.files)
     return found
+
+
+def _unlistable(folder: str, error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        # Images in it couldn't be opened either, and to leave them out would be to say that there are none.
+        return (
+            f"can't list {folder[:200]}…{folder[-50:]}: its path of {len(os.fsencode(folder)):,} bytes is longer than "
+            "this system takes. Remove it, move it up, or shorten the names of the folders above it."
+        )
+    return f"can't list {folder}: {error.strerror}. Check its permissions."
 
 
 def _sort_in(entry: os.DirEntry[str], path: str, real: list[str], linked: list[str], found: Walk) -> None:

@@ -96,6 +96,19 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
         walk(tmp_path / "absent")
 
 
+def test_a_folder_too_deep_for_a_path_is_named_in_short_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images(tmp_path, "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(25):
+        Path("deep" * 50).mkdir()
+        os.chdir("deep" * 50)
+    with pytest.raises(EmbedkitError, match=r"can't list .*….*deep: its path of \d,\d+ bytes .* move it up") as told:
+        walk(tmp_path)
+    assert len(str(told.value)) < 500
+
+
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     os.mkfifo(tmp_path / "pipe")
