@@ -117,7 +117,7 @@ def test_what_has_learnt_nothing_stands_beside_what_has(results: list[ProbeResul
 
 def test_other_classes_and_labels_leave_the_rest_of_the_table(results: list[ProbeResult]) -> None:
     worthless, second, good = sorted(results, key=lambda one: one.auc["value"])
-    rare = replace(second, per_class=[*second.per_class, {**second.per_class[0], "label": "rare"}])
+    rare = replace(second, classes=[*second.classes, "rare"])
     rare = replace(rare, predictions=second.predictions.assign(score_rare=0.0))
     swapped = worthless.predictions["truth"].map(dict(zip(good.classes, good.classes[::-1], strict=True)))
     wrong = replace(worthless, predictions=worthless.predictions.assign(truth=swapped))
