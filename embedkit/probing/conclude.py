@@ -41,7 +41,7 @@ def conclude(
         EmbedkitError: the images of one unit of the level have different labels.
     """
     started = time.perf_counter()
-    plan, judged, labels = evidence.plan, evidence.judged, evidence.plan.train.labels
+    plan, labels = evidence.plan, evidence.plan.train.labels
     found = _Numbers(evidence, settings)
     classes, learnt = len(labels.classes), evidence.learnt()
     aucs = found["aucs"]
@@ -85,7 +85,7 @@ def conclude(
             "multilabel": not labels.exclusive,
             "class_counts": {
                 "train": counts(labels.classes, labels.truth[learnt]),
-                "test": counts(labels.classes, judged.truth),
+                "test": evidence.count_classes(),
             },
             "settings": settings.to_dict(),
             "failed": ledger_of(train, test),
@@ -153,7 +153,8 @@ def _calibration(evidence: Evidence, found: _Numbers) -> dict[str, Any]:
         "temperature": several[0] if len(several) == 1 else several,
         "fitted_on": "the images that the classifier's parameter was chosen on",
         "reliability": [
-            reliability(held, claimed) for held, claimed in zip(*_columns(judged, probability), strict=True)
+            reliability(held, claimed, evidence.units)
+            for held, claimed in zip(*_columns(judged, probability), strict=True)
         ],
         "uncalibrated": raw or None,
     }
@@ -198,6 +199,7 @@ def _subgroups(evidence: Evidence, settings: Settings) -> tuple[list[dict[str, A
             evidence.judged,
             evidence.calibrated,
             evidence.groups,
+            evidence.units,
             parts,
             settings.specificity,
             settings.replicates,

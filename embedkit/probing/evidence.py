@@ -109,9 +109,18 @@ class Evidence:
     def _rows(self) -> np.ndarray:
         return np.asarray(self.images[self._first])
 
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Return which image or unit each judged row is of, 0..U-1: repeated folds judge each several times."""
+        return np.asarray(np.unique(self._names, return_inverse=True)[1])
+
     def count(self) -> int:
         """Return how many images or units were judged, each counted once however often the folds are repeated."""
-        return len(np.unique(self._names))
+        return len(np.unique(self.units))
+
+    def count_classes(self) -> dict[str, int]:
+        """Return how many of them hold each class."""
+        return counts(self.plan.test.labels.classes, self.judged.truth[np.unique(self.units, return_index=True)[1]])
 
     @cached_property
     def _names(self) -> np.ndarray:
@@ -126,11 +135,10 @@ class Evidence:
         return np.unique(np.concatenate([fold.fitted() for fold in self.plan.folds]))
 
     def per_class(self, **numbers: Sequence[Interval]) -> list[dict[str, Any]]:
-        """Return each class with how many judged rows hold it and its numbers."""
-        held = np.nansum(self.judged.truth, axis=0).astype(int).tolist()
+        """Return each class with how many judged images or units hold it and its numbers."""
         return [
-            {"label": label, "n": held[k], **{name: values[k] for name, values in numbers.items()}}
-            for k, label in enumerate(self.plan.test.labels.classes)
+            {"label": label, "n": held, **{name: values[k] for name, values in numbers.items()}}
+            for k, (label, held) in enumerate(self.count_classes().items())
         ]
 
     def notes(self) -> list[str]:
@@ -171,7 +179,7 @@ class Evidence:
     def _leaks(self) -> list[str]:
         leaked, kind, notes = self.leaked, self.plan.kind, []
         if leaked["images"]:
-            shared = f"{leaked['images']} of {len(self.images)} test images ({leaked['share']:.1%})"
+            shared = f"{leaked['images']} of {len(np.unique(self.images))} test images ({leaked['share']:.1%})"
             source = {
                 "published": "the published split is used as it is",
                 "other set": "if the names mean the same patients in both sets, this is no test on unseen ones",

@@ -154,18 +154,19 @@ def leakage(train: Sample, test: Sample, pairs: Sequence[tuple[np.ndarray, np.nd
         known = np.unique(train.groups[fitted][train.grouped[fitted]])
         seen_group.append(test.grouped[rows] & np.isin(test.groups[rows], known))
         copies.append(np.isin(there[rows], learnt[fitted]))
-    shared = np.concatenate(seen_group)
-    groups, shared_groups = np.unique(test.groups[judged]), np.unique(test.groups[judged][shared])
+    # Repeated folds judge an image several times, and it is one.
+    images, shared = np.unique(judged), np.unique(judged[np.concatenate(seen_group)])
+    groups, shared_groups = np.unique(test.groups[images]), np.unique(test.groups[shared])
     told = train.grouped.any() and test.grouped.any()
     found = {
-        "images": int(shared.sum()),
-        "share": float(shared.mean()),
+        "images": len(shared),
+        "share": len(shared) / len(images),
         "groups": len(shared_groups),
         "groups_share": len(shared_groups) / len(groups),
     }
     return {
         **{name: value if told else None for name, value in found.items()},
-        "duplicates": int(np.concatenate(copies).sum()),
+        "duplicates": len(np.unique(judged[np.concatenate(copies)])),
     }
 
 

@@ -102,6 +102,7 @@ def judge_subgroups(
     judged: Judged,
     probability: np.ndarray | None,
     groups: np.ndarray,
+    units: np.ndarray,
     parts: Subgroups,
     specificity: float,
     replicates: int,
@@ -115,7 +116,8 @@ def judge_subgroups(
 
     Args:
         judged: n rows, K classes. probability: (n, K), None where there is none.
-        groups: (n,) codes 0..G-1 of what is resampled together. parts: the subgroups.
+        groups: (n,) codes 0..G-1 of what is resampled together. units: (n,) which image or unit each row judges; one
+            that repeated folds judge several times counts once. parts: the subgroups.
         specificity: in 0..1. replicates, seed: as in `intervals`.
 
     Returns:
@@ -124,7 +126,8 @@ def judge_subgroups(
         subgroups) and ``gap``, an interval.
     """
     members = [np.flatnonzero(parts.codes == number) for number in range(len(parts.names))]
-    sides = [_enough(judged, rows) for rows in members]
+    images = [rows[np.unique(units[rows], return_index=True)[1]] for rows in members]
+    sides = [_enough(judged, rows) for rows in images]
     large = [number for number, enough in enumerate(sides) if enough.any()]
     common = np.logical_and.reduce([sides[number] for number in large]) if large else np.zeros(0, bool)
     flagged = _flagged(judged, specificity)
@@ -137,7 +140,7 @@ def judge_subgroups(
         return np.stack([*own, *shared], axis=1).reshape(len(W), -1)
 
     if not large:
-        return [_too_small(parts, number, rows, groups) for number, rows in enumerate(members)], []
+        return [_too_small(parts, number, rows, groups) for number, rows in enumerate(images)], []
     gap_pairs = _furthest(statistic(np.ones((1, len(groups)), np.int64))[0], len(large), bool(common.any()))
 
     def with_gaps(W: np.ndarray) -> np.ndarray:
@@ -148,7 +151,7 @@ def judge_subgroups(
     moved = {len(METRICS) * place + METRICS.index("ece"): judge.moved for place, judge in enumerate(judges)}
     found = intervals(with_gaps, groups, replicates, seed, moved)
     rows_out = []
-    for number, rows in enumerate(members):
+    for number, rows in enumerate(images):
         row = _too_small(parts, number, rows, groups)
         if number in large:
             at = large.index(number) * len(METRICS)

@@ -172,3 +172,23 @@ def test_few_groups_of_a_class_and_a_column_that_may_tell_patients_apart_are_tol
     assert any("an interval from so few is too narrow" in note for note in named.notes)
     many = probe(EmbeddingSet.from_arrays(*clustered(240)[:2], groups=np.arange(240), split=split_of(240)), **QUICK)
     assert not any("too narrow" in note or "--group" in note for note in many.notes)
+
+
+def test_repeated_folds_judge_an_image_more_often_and_count_it_once() -> None:
+    source = a_set(n=120, classes=2)
+    # A copy of another patient's image is learnt from in every repeat.
+    source.X[0] = source.X[1]
+    source.table["sex"] = np.where(np.arange(120) < 12, "f", "m")
+    once, often = (probe(source, by=("sex",), repeats=repeats, **QUICK) for repeats in (1, 4))
+    assert len(often.predictions) == 4 * 120
+    assert often.protocol["class_counts"] == once.protocol["class_counts"]
+    assert [row["n"] for row in often.per_class] == [row["n"] for row in once.per_class]
+    assert [(row["n"], row["note"]) for row in often.subgroups] == [(row["n"], row["note"]) for row in once.subgroups]
+    assert often.subgroups[0]["note"].startswith("too small to be judged: 12 images")
+    assert often.leakage["duplicates"] == 2
+    [curve] = often.calibration["reliability"]
+    assert max(row["n"] for row in curve) <= 120
+    for row in curve:
+        n, share, z = row["n"], row["share"], 1.959963984540054
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        assert row["high"] - row["low"] == pytest.approx(2 * half, abs=1e-9)

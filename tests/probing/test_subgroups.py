@@ -86,7 +86,14 @@ def test_the_numbers_are_those_of_the_rows_alone() -> None:
     judged, probability, y = two_classes(400)
     codes = np.arange(400) % 2
     rows, _ = judge_subgroups(
-        judged, probability, np.arange(400), Subgroups("sex", ("f", "m"), codes), 0.9, replicates=50, seed=0
+        judged,
+        probability,
+        np.arange(400),
+        np.arange(400),
+        Subgroups("sex", ("f", "m"), codes),
+        0.9,
+        replicates=50,
+        seed=0,
     )
     scores = judged.scores[:, 1]
     threshold = np.sort(scores[y == 0])[int(np.ceil(0.9 * (y == 0).sum())) - 1]
@@ -111,7 +118,9 @@ def test_the_largest_gap_is_between_the_two_that_are_furthest_apart() -> None:
     scores[:, 0] = -scores[:, 1]
     judged = Judged(judged.truth, scores, judged.fold, True)
     parts = Subgroups("site", ("x", "y", "z"), codes)
-    rows, gaps = judge_subgroups(judged, probability, np.arange(600), parts, 0.9, replicates=200, seed=0)
+    rows, gaps = judge_subgroups(
+        judged, probability, np.arange(600), np.arange(600), parts, 0.9, replicates=200, seed=0
+    )
     assert {gap["metric"] for gap in gaps} == set(METRICS)
     gap = next(gap for gap in gaps if gap["metric"] == "auc")
     aucs = {row["value"]: row["auc"]["value"] for row in rows}
@@ -126,13 +135,20 @@ def test_a_subgroup_that_is_too_small_says_so_and_is_no_gap() -> None:
     codes = np.where(np.arange(200) < 6, 1, 0)
     parts = Subgroups("sex", ("f", "m"), codes)
     groups = np.arange(200) // 2
-    rows, gaps = judge_subgroups(judged, probability, groups, parts, 0.9, replicates=20, seed=0)
+    rows, gaps = judge_subgroups(judged, probability, groups, np.arange(200), parts, 0.9, replicates=20, seed=0)
     assert rows[0]["auc"]["value"] > 0.5
     assert [rows[1][name] for name in METRICS] == [None] * len(METRICS)
     assert rows[1]["note"].startswith("too small to be judged: 6 images of 3 groups")
     assert gaps == []
     nobody, gaps = judge_subgroups(
-        judged, probability, groups, Subgroups("sex", ("f",), np.zeros(200, int)), 0.9, replicates=20, seed=0
+        judged,
+        probability,
+        groups,
+        np.arange(200),
+        Subgroups("sex", ("f",), np.zeros(200, int)),
+        0.9,
+        replicates=20,
+        seed=0,
     )
     assert (len(nobody), gaps) == (1, [])
 
@@ -140,7 +156,7 @@ def test_a_subgroup_that_is_too_small_says_so_and_is_no_gap() -> None:
 def test_when_all_are_too_small_nothing_is_judged() -> None:
     judged, probability, _ = two_classes(30)
     parts = cut_up("id", np.arange(30).astype(object))
-    rows, gaps = judge_subgroups(judged, probability, np.arange(30), parts, 0.9, replicates=20, seed=0)
+    rows, gaps = judge_subgroups(judged, probability, np.arange(30), np.arange(30), parts, 0.9, replicates=20, seed=0)
     assert all(row["auc"] is None and row["note"] for row in rows)
     assert gaps == []
 
@@ -154,7 +170,7 @@ def test_several_classes_are_judged_where_there_are_enough_and_compared_on_commo
     judged = Judged(np.eye(3)[y], scores, np.zeros(300, int), True)
     p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     parts = Subgroups("sex", ("f", "m"), codes)
-    rows, gaps = judge_subgroups(judged, p, np.arange(300), parts, 0.9, replicates=20, seed=0)
+    rows, gaps = judge_subgroups(judged, p, np.arange(300), np.arange(300), parts, 0.9, replicates=20, seed=0)
     assert [row["classes"] for row in rows] == [[0, 1, 2], [0, 1]]
     mine = codes == 0
     own = [roc_auc_score(y[mine] == k, scores[mine, k]) for k in range(3)]
@@ -167,6 +183,6 @@ def test_several_classes_are_judged_where_there_are_enough_and_compared_on_commo
 def test_without_probabilities_calibration_is_not_told() -> None:
     judged, _, _ = two_classes(200)
     parts = Subgroups("sex", ("f", "m"), np.arange(200) % 2)
-    rows, gaps = judge_subgroups(judged, None, np.arange(200), parts, 0.9, replicates=20, seed=0)
+    rows, gaps = judge_subgroups(judged, None, np.arange(200), np.arange(200), parts, 0.9, replicates=20, seed=0)
     assert rows[0]["brier"]["value"] is None
     assert {gap["metric"] for gap in gaps} == {"auc", "sensitivity", "specificity"}

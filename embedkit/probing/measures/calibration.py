@@ -145,24 +145,25 @@ def claims(truth: np.ndarray, probability: np.ndarray, exclusive: bool) -> tuple
     return np.take_along_axis(truth, likeliest, axis=1), np.take_along_axis(probability, likeliest, axis=1)
 
 
-def reliability(held: np.ndarray, claimed: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
+def reliability(held: np.ndarray, claimed: np.ndarray, units: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
     """Return the reliability curve, one entry for each bin that has images.
 
     Args:
         held: (n,) of 1, 0 or NaN (not judged). claimed: (n,) probabilities; both as a column of `claims`.
+        units: (n,) which image each is a judgement of; of repeated folds an image has several, and counts once.
         bins: how many, equally wide; a probability on a border belongs to the lower one.
 
     Returns:
-        ``from`` and ``to`` of the bin, ``n`` images, their mean ``probability``, the ``share`` in which it came true,
-        and its 95 % Wilson interval ``low``, ``high``, which takes the images to be independent.
+        ``from`` and ``to`` of the bin, ``n`` different images, the mean ``probability``, the ``share`` in which it came
+        true, and its 95 % Wilson interval ``low``, ``high``, which takes the images to be independent.
     """
     known = ~np.isnan(held)
-    held, claimed = held[known], claimed[known]
+    held, claimed, units = held[known], claimed[known], units[known]
     bin_of = _bin_of(claimed, bins)
     curve = []
     for b in np.unique(bin_of).tolist():
         inside = bin_of == b
-        n, share = int(inside.sum()), float(held[inside].mean())
+        n, share = len(np.unique(units[inside])), float(held[inside].mean())
         middle, half = share + _Z**2 / (2 * n), _Z * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
         low, high = ((middle + side * half) / (1 + _Z**2 / n) for side in (-1, 1))
         curve.append(

@@ -193,7 +193,7 @@ def test_reliability_is_scikit_learns_curve_with_wilsons_interval() -> None:
     rng = np.random.default_rng(7)
     claimed = rng.beta(0.5, 0.5, size=400)
     held = (rng.random(400) < claimed).astype(float)
-    curve = reliability(np.append(held, np.nan), np.append(claimed, 0.5), bins=10)
+    curve = reliability(np.append(held, np.nan), np.append(claimed, 0.5), np.arange(len(held) + 1), bins=10)
     shares, means = calibration_curve(held, claimed, n_bins=10)
     np.testing.assert_allclose([entry["share"] for entry in curve], shares)
     np.testing.assert_allclose([entry["probability"] for entry in curve], means)
@@ -205,7 +205,7 @@ def test_reliability_is_scikit_learns_curve_with_wilsons_interval() -> None:
 
 
 def test_empty_bins_are_left_out() -> None:
-    curve = reliability(np.array([0.0, 1.0]), np.array([0.0, 1.0]), bins=5)
+    curve = reliability(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.arange(2), bins=5)
     assert [(entry["from"], entry["to"]) for entry in curve] == [(0.0, 0.2), (0.8, 1.0)]
     assert (curve[0]["low"], curve[1]["high"]) == (0.0, 1.0)
 
@@ -220,7 +220,7 @@ def test_claims() -> None:
 @given(st.integers(1, 400), st.integers(0, 1))
 @settings(deadline=None)
 def test_a_bin_that_always_or_never_came_true_lies_within_its_interval(n: int, held: int) -> None:
-    [found] = reliability(np.full(n, float(held)), np.full(n, 0.9))
+    [found] = reliability(np.full(n, float(held)), np.full(n, 0.9), np.arange(n))
     assert found["low"] <= found["share"] <= found["high"]
     assert found["share"] == held
 
