@@ -166,8 +166,8 @@ def _columns(judged: Judged, probability: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _benefiting(judged: Judged) -> list[int]:
-    """Return the classes that one may treat for: of two exclusive ones the second."""
-    return [1] if judged.two_classes else list(range(judged.truth.shape[1]))
+    """Return the classes that one may treat for, where any image is judged: of two exclusive ones the second."""
+    return [1] if judged.two_classes else np.flatnonzero((~np.isnan(judged.truth)).any(axis=0)).tolist()
 
 
 def _decision_curve(evidence: Evidence, found: _Numbers) -> list[dict[str, Any]]:

@@ -125,17 +125,28 @@ def _point(
         "kind": amount.kind,
         "amount": amount.size,
         "n_train": round(float(np.mean(sizes)), 1),
-        "auc": over_draws(values, np.stack(replicates), settings.seed),
-        "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "each": values,
+        **of_draws(values, np.stack(replicates), settings.seed),
     }
+
+
+def of_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
+    """Return ``auc``, ``deviation`` and ``each`` of the draws of a point, None where not defined.
+
+    Args:
+        values: the AUC of each draw, NaN where it has none. replicates, seed: as in `over_draws`.
+    """
+    defined = [None if np.isnan(value) else float(value) for value in values]
+    known = [value for value in defined if value is not None]
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"auc": over_draws(values, replicates, seed), "deviation": deviation, "each": defined}
 
 
 def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> dict[str, Any]:
     """Return the mean over draws with its interval, in the types of JSON.
 
     Args:
-        values: of each draw. replicates: (draws, R), of resampled groups. seed: the same one picks the same draws.
+        values: of each draw, NaN where it has none.
+        replicates: (draws, R), of resampled groups. seed: the same one picks the same draws.
     """
     draws, count = replicates.shape
     picked = np.random.default_rng(seed).integers(draws, size=(draws, count))
@@ -146,7 +157,8 @@ def over_draws(values: Sequence[float], replicates: np.ndarray, seed: int) -> di
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(means, [tail, 1 - tail]).tolist() if known.any() else (None, None)
     method = f"{LEVEL:.0%} percentile, bootstrap of groups and of {draws} draws, {count} replicates"
-    return {"value": float(np.mean(values)), "low": low, "high": high, "method": method}
+    value = float(np.nanmean(values)) if not np.isnan(values).all() else None
+    return {"value": value, "low": low, "high": high, "method": method}
 
 
 def part_of(sample: Sample, fold: Fold, amount: Amount, seed: int, draw: int, number: int) -> Fold:

@@ -58,7 +58,8 @@ class ProbeResult:
         calibration: ``brier`` and ``ece`` at the ``temperature`` that was fitted on ``fitted_on``, ``reliability``
             (the bins of each label; one list for classes), and ``uncalibrated`` (brier and ece of the scores as they
             are); empty where nothing could be fitted.
-        decision_curve: per positive class ``label``, ``threshold``, ``model`` with ``low`` and ``high``, ``treat_all``.
+        decision_curve: per positive class that any image is judged for ``label``, ``threshold``, ``model`` with ``low``
+            and ``high``, ``treat_all``.
         selected: the chosen parameter, ``chosen_by``, ``grid`` and the macro AUC ``scores`` over it; with folds a
             list of each.
         leakage: judged images the classifier met in training, as in `embedkit.probing.splits.leakage`.

@@ -192,3 +192,14 @@ def test_repeated_folds_judge_an_image_more_often_and_count_it_once() -> None:
         n, share, z = row["n"], row["share"], 1.959963984540054
         half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
         assert row["high"] - row["low"] == pytest.approx(2 * half, abs=1e-9)
+
+
+def test_a_label_that_no_test_image_is_judged_for_has_no_numbers_and_a_file(tmp_path: Path) -> None:
+    X, _, groups = clustered(n=160)
+    Y, split = (X[:, :3] > 0.5).astype(float), np.where(np.arange(160) < 100, "train", "test")
+    Y[100:, 2] = np.nan
+    result = probe(EmbeddingSet.from_arrays(X, Y, groups=groups, split=split), **QUICK)
+    result.save(tmp_path / "r.json")
+    assert "NaN" not in (tmp_path / "r.json").read_text()
+    assert [curve["label"] for curve in result.decision_curve] == ["label:0", "label:1"]
+    assert (result.per_class[2]["n"], result.per_class[2]["auc"]["value"]) == (0, None)

@@ -1,5 +1,6 @@
 """Parts are drawn by group, shots of as many patients as there are, and the curve ends at the whole probe."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing import probe
+from embedkit.probing import ProbeResult, probe
 from embedkit.probing.heads.classifiers import CentroidHead
-from embedkit.probing.learning_curve import Amount, over_draws, part_of
+from embedkit.probing.learning_curve import Amount, of_draws, over_draws, part_of
 from embedkit.probing.plan import make_plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.settings import Settings
@@ -132,6 +133,23 @@ def test_replicates_without_a_value_are_left_out() -> None:
     assert found["value"] == pytest.approx(0.55)
     assert 0.5 <= found["low"] <= found["high"] <= 0.7
     assert over_draws([0.5], np.full((1, 4), np.nan), seed=0)["low"] is None
+    some = of_draws([0.5, np.nan, 0.7], np.full((3, 4), 0.6), seed=0)
+    assert (some["auc"]["value"], some["each"]) == (pytest.approx(0.6), [0.5, None, 0.7])
+    assert some["deviation"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    none = of_draws([np.nan, np.nan], np.full((2, 4), np.nan), seed=0)
+    assert (none["auc"]["value"], none["deviation"], none["each"]) == (None, None, [None, None])
+
+
+def test_draws_without_an_auc_are_null_in_the_file(tmp_path: Path) -> None:
+    # The second class is among the validation images only, and shots are drawn of the others.
+    y = np.repeat([0, 0, 1, 0, 1], 20)
+    split = np.repeat(["train", "val", "val", "test", "test"], 20)
+    source = EmbeddingSet.from_arrays(np.random.default_rng(0).normal(size=(100, 4)) + y[:, None], y, split=split)
+    result = probe(source, classifier="lda", shots=[4], **QUICK)
+    result.save(tmp_path / "r.json")
+    [point] = ProbeResult.load(tmp_path / "r.json").learning_curve["points"]
+    assert point["auc"]["value"] is None
+    assert point["each"] == [None] * 5
 
 
 def test_a_shot_is_one_image_of_a_class_that_is_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from embedkit.cache.whole import saved
 from embedkit.errors import EmbedkitError
 from embedkit.probing import Evidence, Settings
-from embedkit.probing.learning_curve import Amount, over_draws
+from embedkit.probing.learning_curve import Amount, of_draws, over_draws
 from embedkit.probing.measures.bootstrap import replicates_of
 from embedkit.probing.measures.metrics import class_aucs
 from embedkit.probing.measures.ranking import mean_of_defined
@@ -135,9 +135,7 @@ def points_of(
                 "amount": amount.size,
                 "n_train": round(float(np.mean([len(one.train) for one in draws])), 1),
                 "n_val": round(float(np.mean([len(one.val) for one in draws])), 1),
-                "auc": over_draws(value[name].tolist(), replicate[name], settings.seed),
-                "deviation": float(np.std(value[name], ddof=1)) if len(numbers) > 1 else None,
-                "each": value[name].tolist(),
+                **of_draws(value[name].tolist(), replicate[name], settings.seed),
                 # The same resamples of groups and of draws, so that the two are paired.
                 "difference": over_draws(
                     (value[name] - value[REFERENCE]).tolist(), replicate[name] - replicate[REFERENCE], settings.seed
