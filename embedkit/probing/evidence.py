@@ -166,7 +166,7 @@ class Evidence:
         classes = test.labels.classes
         columns: dict[str, Any] = {
             "id": self._names.astype(object),
-            "group": np.where(test.grouped[self._rows], test.groups[self._rows].astype(object), None),
+            "group": self._named_groups(),
             "fold": judged.fold,
         }
         if judged.exclusive:
@@ -175,6 +175,16 @@ class Evidence:
             columns |= {f"truth_{name}": judged.truth[:, k] for k, name in enumerate(classes)}
         columns |= {f"score_{name}": judged.scores[:, k] for k, name in enumerate(classes)}
         return pd.DataFrame(columns)
+
+    def _named_groups(self) -> np.ndarray:
+        """Return the group of each judged row as a saved result names it, None where it is alone.
+
+        Copies of one file that are of no group are resampled together, under the first one's name.
+        """
+        test, own = self.plan.test, pd.Series(self._names).groupby(self.groups)
+        copies = ("image " + own.transform("first")).where(own.transform("nunique") > 1, None)
+        groups = pd.Series(test.groups[self._rows]).where(test.grouped[self._rows], copies)
+        return groups.to_numpy(object)
 
     def _leaks(self) -> list[str]:
         leaked, kind, notes = self.leaked, self.plan.kind, []

@@ -69,7 +69,8 @@ class ProbeResult:
         baselines: published figures, filled in by who knows them.
         cost: of choosing and fitting, as `embedkit.cost.Cost`; ``interval_seconds``; ``embedding``, where it is known
             what the vectors cost. protocol: all that is needed to repeat the run. notes: sentences a reader must know.
-        predictions: per judged image ``id``, ``group``, ``fold``, the truth and one ``score`` column per class.
+        predictions: per judged image ``id``, ``group`` (None where it is alone; copies of one file have one), ``fold``,
+            the truth and one ``score`` column per class.
     """
 
     data: str

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from embedkit.cache import EmbeddingSet
-from embedkit.probing import GRIDS, ProbeResult, probe
+from embedkit.probing import GRIDS, ProbeResult, compare_to_best, probe
 from tests.probing.making import QUICK, a_set, clustered, split_of
 
 
@@ -203,3 +203,19 @@ def test_a_label_that_no_test_image_is_judged_for_has_no_numbers_and_a_file(tmp_
     assert "NaN" not in (tmp_path / "r.json").read_text()
     assert [curve["label"] for curve in result.decision_curve] == ["label:0", "label:1"]
     assert (result.per_class[2]["n"], result.per_class[2]["auc"]["value"]) == (0, None)
+
+
+def test_copies_of_a_file_stay_together_in_a_saved_result(tmp_path: Path) -> None:
+    X, y, _ = clustered(n=120, classes=2)
+    file = np.repeat(np.arange(120), 3)
+    split = np.where(file < 60, "train", "test")
+    source = EmbeddingSet.from_arrays(X[file], y[file], split=split)
+    source.table["digest"] = [f"{number:032x}" for number in file]
+    made = [probe(source, classifier=classifier, **QUICK) for classifier in ("centroid", "lda")]
+    for number, result in enumerate(made):
+        result.save(tmp_path / f"{number}.json")
+    loaded = [ProbeResult.load(tmp_path / f"{number}.json") for number in range(2)]
+    for result in (*made, *loaded):
+        assert len(np.unique(result.judged()[1])) == result.n_groups == 60
+    [tested] = [one for one in compare_to_best(loaded) if "p" in one]
+    assert tested["p_method"] == "paired cluster bootstrap"
