@@ -20,7 +20,7 @@ from embedkit.probing.measures.metrics import NAMES, Judged, measure
 from embedkit.probing.measures.operating import THRESHOLDS, net_benefit, operating_points, treat_all
 from embedkit.probing.result import ProbeResult
 from embedkit.probing.settings import Settings
-from embedkit.probing.subgroups import cut_up, judge_subgroups
+from embedkit.probing.subgroups import by_value, cut_up, judge_subgroups
 
 # Words in the names of columns that say whose an image is.
 _PATIENTS = ("patient", "subject", "person", "participant", "lesion")
@@ -190,11 +190,13 @@ def _decision_curve(evidence: Evidence, found: _Numbers) -> list[dict[str, Any]]
 
 
 def _subgroups(evidence: Evidence, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    # What is held out in turn is compared too.
-    asked = [*settings.by, *([settings.sites] if settings.sites else [])]
+    asked = dict.fromkeys(settings.by)
+    divisions = [cut_up(by, evidence.extra(by.partition(":")[0])) for by in asked if by != settings.sites]
+    if settings.sites:
+        # What is held out in turn is compared too, and each value is a site.
+        divisions.append(by_value(settings.sites, evidence.extra(settings.sites)))
     rows, gaps = [], []
-    for by in dict.fromkeys(asked):
-        parts = cut_up(by, evidence.extra(by.partition(":")[0]))
+    for parts in divisions:
         some, their_gaps = judge_subgroups(
             evidence.judged,
             evidence.calibrated,

@@ -56,6 +56,8 @@ def parse_by(text: str) -> tuple[str, tuple[float, ...]]:
 def cut_up(by: str, values: np.ndarray) -> Subgroups:
     """Sort the rows into subgroups: by value, or numbers of many values by cuts (as given, else at the quartiles).
 
+    Text is cut only where cuts are given: ``00`` to ``31`` are codes, and no amounts.
+
     Args:
         by: as in `parse_by`. values: (n,) of the column; what is missing is a subgroup of its own.
     """
@@ -65,13 +67,19 @@ def cut_up(by: str, values: np.ndarray) -> Subgroups:
     words = names[names.notna() & ~np.isfinite(numbers)]
     if edges and len(words):
         raise EmbedkitError(f"the column '{column}' holds '{words.iloc[0]}', which can't be cut at numbers")
-    if words.empty and (edges or names.nunique() > _CATEGORIES):
+    written = any(isinstance(value, str) and value.strip() for value in values)
+    if words.empty and (edges or (names.nunique() > _CATEGORIES and not written)):
         edges = edges or _quartiles(numbers[np.isfinite(numbers)])
         bins = _bins(edges)
         place = np.where(np.isfinite(numbers), np.searchsorted(edges, numbers, side="right"), len(bins))
         held, codes = np.unique(place, return_inverse=True)
         return Subgroups(column, tuple([*bins, MISSING][number] for number in held), codes)
-    text = names.fillna(MISSING).to_numpy(object)
+    return by_value(column, values)
+
+
+def by_value(column: str, values: np.ndarray) -> Subgroups:
+    """Sort the rows (n,) into subgroups by value, numbers too; what is missing is a subgroup of its own."""
+    text = as_names(pd.Series(values, dtype=object)).fillna(MISSING).to_numpy(object)
     order = in_order([name for name in np.unique(text.astype(str)).tolist() if name != MISSING])
     order += (MISSING,) if (text == MISSING).any() else ()
     return Subgroups(column, order, np.array([order.index(name) for name in text]))

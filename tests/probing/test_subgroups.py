@@ -5,8 +5,10 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from embedkit.errors import EmbedkitError
+from embedkit.probing import probe
 from embedkit.probing.measures.metrics import Judged
-from embedkit.probing.subgroups import METRICS, Subgroups, cut_up, judge_subgroups, parse_by
+from embedkit.probing.subgroups import METRICS, Subgroups, by_value, cut_up, judge_subgroups, parse_by
+from tests.probing.making import QUICK, a_set
 
 
 def two_classes(n: int, seed: int = 0) -> tuple[Judged, np.ndarray, np.ndarray]:
@@ -71,6 +73,22 @@ def test_quartiles_are_cut_where_their_names_say(start: float, step: float) -> N
 def test_quartiles_are_named_with_few_digits() -> None:
     assert cut_up("share", (np.arange(1, 100) / 3).astype(object)).names[0] == "below 8.5"
     assert cut_up("share", (np.arange(1, 100) / 7).astype(object)).names[1] == "3.64286 to 7.14286"
+
+
+def test_codes_are_no_numbers() -> None:
+    codes = np.array([f"{number:02}" for number in range(12)] * 2 + [None], object)
+    assert cut_up("clinic", codes).names == (*codes[:12], "(missing)")
+    assert cut_up("clinic:6", codes).names == ("below 6", "6 and above", "(missing)")
+    numbers = np.arange(12).astype(object)
+    assert by_value("clinic", numbers).names == tuple(map(str, range(12)))
+    assert len(cut_up("clinic", np.append(numbers, [""])).names) == 5
+
+
+def test_sites_are_told_one_by_one_however_they_are_written() -> None:
+    source = a_set(n=300, classes=2, patients=300)
+    source.table["site"] = np.arange(300) % 10
+    result = probe(source, classifier="centroid", sites="site", by=("site",), **QUICK)
+    assert [row["value"] for row in result.subgroups] == [str(site) for site in range(10)]
 
 
 def test_few_values_and_words_stay_as_they_are() -> None:
