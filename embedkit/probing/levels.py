@@ -1,6 +1,7 @@
 """One judgement for the images of one group, lesion, eye or patient, from all of them."""
 
 from dataclasses import replace
+from shlex import join
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,16 @@ def level_columns(level: str) -> list[str]:
 def units_of(sample: Sample, level: str) -> np.ndarray:
     """Return the name of what each row is a picture of, (n,): its image, its group, or its value in a column.
 
-    Of several, as in ``group+laterality``, the values stand together. A row without a value is a unit of its own.
+    Of several, as in ``group+laterality``, the values stand together, in quotes where they hold a space: "a b" and "c"
+    are no "a" and "b c". A row without a value is a unit of its own.
     """
     if level in LEVELS:
         return sample.ids if level == "image" else sample.groups
     columns = [sample.groups if part == "group" else sample.extra[part] for part in level.split("+")]
     parts = [as_names(pd.Series(column)).to_numpy(object) for column in columns]
+    written = join if len(parts) > 1 else "".join
     rows = zip(sample.ids, *parts, strict=True)
-    return np.array([f"image {own}" if any(map(pd.isna, names)) else " ".join(names) for own, *names in rows])
+    return np.array([f"image {own}" if any(map(pd.isna, names)) else written(names) for own, *names in rows])
 
 
 def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing import probe
-from embedkit.probing.levels import maxima, means, pool_embeddings, pool_scores
+from embedkit.probing.levels import maxima, means, pool_embeddings, pool_scores, units_of
 from embedkit.probing.sample import Sample, read_sample
 from tests.probing.making import QUICK
 
@@ -59,6 +59,12 @@ def test_a_level_may_be_several_columns() -> None:
     pooled = pool_embeddings(source, "group+laterality")
     assert pooled.ids.tolist() == ["1 left", "1 right", "2 left", "image 4"]
     assert pooled.groups.tolist() == ["1", "1", "2", "2"]
+
+
+def test_units_of_several_columns_keep_apart_what_reads_alike() -> None:
+    source = sample(list("abcd"), [1, 1, 1, 1], study=["a b", "a", "a", "'a"], side=["c", "b c", "b", "b"])
+    assert units_of(source, "study").tolist() == ["a b", "a", "a", "'a"]
+    assert units_of(source, "study+side").tolist() == ["'a b' c", "a 'b c'", "a b", "''\"'\"'a' b"]
 
 
 def test_a_group_with_two_labels_has_none() -> None:
