@@ -8,6 +8,7 @@ from typing import Any, Self
 from embedkit.encoders import check_device
 from embedkit.errors import EmbedkitError, refuse_too_small, unknown_name
 from embedkit.probing.heads.grids import GRIDS
+from embedkit.probing.plain import plain
 
 # numpy's generators take 32 bits, and the folds need a few seeds behind the one given.
 MAX_SEED = 2**31
@@ -24,7 +25,7 @@ _LEAST = {"seed": 0, "folds": 2, "repeats": 1, "replicates": 1, "draws": 2}
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of a probe.
+    """The choices of a probe. Numbers may be numpy's; what holds several may be any sequence, an array, or one value.
 
     Attributes:
         classifier: a name of `embedkit.probing.GRIDS`. target: what to predict, by default the set's first target.
@@ -69,6 +70,8 @@ class Settings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(field.name, getattr(self, field.name), field.type))
         check_classifier(self.classifier)
         check_device(self.device)
         for name, choices in _CHOICES.items():
@@ -104,7 +107,7 @@ class Settings:
 
     @classmethod
     def of(cls, **choices: Any) -> Self:
-        """Build settings from keywords; lists become tuples.
+        """Build settings from keywords.
 
         Raises:
             EmbedkitError: a keyword that no setting has.
@@ -113,10 +116,7 @@ class Settings:
         for name in choices:
             if name not in names:
                 raise unknown_name("setting", name, names, f"There are {', '.join(names)}.")
-        given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()
-        }
-        return cls(**given)
+        return cls(**choices)
 
     def unusual(self) -> dict[str, Any]:
         """Return what differs from the defaults, of all but the classifier and the target."""
