@@ -81,6 +81,12 @@ class Settings:
         refuse_too_small(self, _LEAST)
         if self.seed > MAX_SEED:
             raise EmbedkitError(f"seed = {self.seed} is too large: give {MAX_SEED} or less")
+        parts = self.level.split("+")
+        if not all(parts) or (len(parts) > 1 and "image" in parts):
+            raise EmbedkitError(
+                f"level = {self.level} is no level: give 'image', 'group', a column, or several as in "
+                "'group+laterality' (an image alone is a unit, and stands with no other)"
+            )
         if self.views is not None and self.level == "image":
             raise EmbedkitError(
                 f"views = {self.views} are joined over the images of a case: say which are one by the level (--level), "

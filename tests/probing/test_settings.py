@@ -22,6 +22,11 @@ from embedkit.probing.settings import Settings
         ({"seed": 2**31 + 1}, "seed = 2147483649 is too large"),
         ({"split": "publishd"}, "unknown split 'publishd'. Did you mean published? There are published, folds."),
         ({"pool": "max"}, "unknown pool 'max'"),
+        (
+            {"level": "image+group"},
+            "level = image+group is no level: give 'image', 'group', a column, or several as in",
+        ),
+        ({"level": "group+"}, "level = group+ is no level"),
         ({"views": "view"}, "views = view are joined over the images of a case"),
         ({"class_weight": "equal"}, "unknown class_weight 'equal'"),
         ({"specificity": 1.0}, "specificity = 1.0 is no proportion"),
