@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedkit.probing.levels import means, pool_scores, unit_truth, units_of
+from embedkit.probing.levels import agreed, means, pool_scores, unit_truth, units_of
 from embedkit.probing.measures.bootstrap import Interval
 from embedkit.probing.measures.calibration import probabilities
 from embedkit.probing.measures.metrics import Judged
@@ -127,8 +127,8 @@ class Evidence:
         return np.asarray(self._units[self._first])
 
     def extra(self, column: str) -> np.ndarray:
-        """Return the values of a column, of the first image of each judged row."""
-        return np.asarray(self.plan.test.extra[column][self._rows])
+        """Return the values of a column, one for each judged row; None of a unit whose images differ."""
+        return agreed(self.plan.test.extra[column][self.images], self._codes)
 
     def learnt(self) -> np.ndarray:
         """Return the positions of the rows that any fold learnt from."""

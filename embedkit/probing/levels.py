@@ -1,5 +1,6 @@
 """One judgement for the images of one group, lesion, eye or patient, from all of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from shlex import join
 
@@ -48,7 +49,7 @@ def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
     first = np.unique(codes, return_index=True)[1]
     truth = unit_truth(sample.labels, units, codes, level)
     refuse_across_groups(sample, level)
-    extra = {name: _agreed(values, codes) for name, values in sample.extra.items()}
+    extra = {name: agreed(values, codes) for name, values in sample.extra.items()}
     return replace(
         sample.select(first),
         X=pooled(sample.X.astype(np.float32, copy=False), codes, how),
@@ -139,7 +140,20 @@ def _units_in_splits(sample: Sample, level: str) -> tuple[np.ndarray, np.ndarray
     return units, pd.factorize(pd.MultiIndex.from_arrays([sample.split, units]))[0]
 
 
-def _agreed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def notes_on_differing(sample: Sample, level: str, columns: Sequence[str]) -> list[str]:
+    """Return in which columns of subgroups the images of units differ, which have no value of it then."""
+    codes, notes = _units_in_splits(sample, level)[1], []
+    for column in columns:
+        several = pd.Series(sample.extra[column], dtype=object).groupby(codes).nunique() > 1
+        if several.any():
+            notes.append(
+                f"{several.sum()} of {len(several)} units of the level '{level}' have images with different values of "
+                f"'{column}': they count as missing there"
+            )
+    return notes
+
+
+def agreed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the value of each unit, None where its images differ."""
     column = pd.Series(values, dtype=object).groupby(codes)
     return np.array(

@@ -8,7 +8,7 @@ import pandas as pd
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.probing.judgeable import held_classes, notes_on_judged, notes_on_sites, refuse_one_class, sides_of
-from embedkit.probing.levels import level_columns, pool_embeddings, refuse_across_groups
+from embedkit.probing.levels import level_columns, notes_on_differing, pool_embeddings, refuse_across_groups
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
@@ -70,6 +70,9 @@ def pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
     Raises:
         EmbedkitError: the units of the level, pooled here or judged together later, don't fit the labels or groups.
     """
+    if settings.level != "image":
+        by = [column for column, _ in map(parse_by, settings.by) if column in sample.extra]
+        sample = replace(sample, notes=(*sample.notes, *notes_on_differing(sample, settings.level, by)))
     how = "max" if settings.pool == "embeddings-max" else "mean"
     if views is not None:
         return join_views(sample, views, settings.level, how)

@@ -127,3 +127,19 @@ def test_embeddings_of_a_group_become_their_maximum() -> None:
     source = sample(list("aabba"), [5, 5, 6, 6, 7])
     pooled = pool_embeddings(source, "group", "max")
     np.testing.assert_array_equal(pooled.X, [source.X[:2].max(0), source.X[2:4].max(0), source.X[4]])
+
+
+@pytest.mark.parametrize("pool", ["probabilities", "embeddings"])
+def test_a_unit_whose_images_differ_is_in_no_subgroup_and_a_note_counts_them(pool: str) -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(90), 2)
+    y = (rng.random(90) < 0.5).astype(int)[groups]
+    X = rng.normal(size=(180, 5)) + y[:, None]
+    source = EmbeddingSet.from_arrays(X, y, groups=groups)
+    source.table["sex"] = np.where(groups % 2, "f", "m")
+    source.table.loc[[0, 2, 4], "sex"] = "other"
+    source.table.loc[6, "sex"] = None
+    result = probe(source, classifier="centroid", level="group", pool=pool, by=["sex"], **QUICK)
+    assert [(row["value"], row["n"]) for row in result.subgroups] == [("f", 44), ("m", 43), ("(missing)", 3)]
+    said = "3 of 90 units of the level 'group' have images with different values of 'sex': they count as missing there"
+    assert said in result.notes
