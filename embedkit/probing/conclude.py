@@ -35,7 +35,8 @@ def conclude(
 
     Args:
         train, test: what the plan was made of. evidence: the scores. settings: of the judgement.
-        model: what made the scores, where it is not the encoder of ``train``.
+        model: what made the scores, where it is no head on the encoder of ``train``. It has chosen its epoch or step on
+            the validation images and not learnt from them.
 
     Raises:
         EmbedkitError: the images of one unit of the level have different labels.
@@ -43,7 +44,7 @@ def conclude(
     started = time.perf_counter()
     plan, labels = evidence.plan, evidence.plan.train.labels
     found = _Numbers(evidence, settings)
-    classes, learnt = len(labels.classes), evidence.learnt()
+    classes, learnt = len(labels.classes), evidence.learnt(refitted=model is None)
     aucs = found["aucs"]
     operating = found["operating"]
     at = {"sensitivity_at_specificity": settings.specificity, "specificity_at_sensitivity": settings.sensitivity}

@@ -130,9 +130,13 @@ class Evidence:
         """Return the values of a column, one for each judged row; None of a unit whose images differ."""
         return agreed(self.plan.test.extra[column][self.images], self._codes)
 
-    def learnt(self) -> np.ndarray:
-        """Return the positions of the rows that any fold learnt from."""
-        return np.unique(np.concatenate([fold.fitted() for fold in self.plan.folds]))
+    def learnt(self, refitted: bool = True) -> np.ndarray:
+        """Return the positions of the rows that any fold learnt from.
+
+        Args:
+            refitted: on the validation images too, once these had served the choice.
+        """
+        return np.unique(np.concatenate([fold.fitted() if refitted else fold.train for fold in self.plan.folds]))
 
     def per_class(self, **numbers: Sequence[Interval]) -> list[dict[str, Any]]:
         """Return each class with how many judged images or units hold it and its numbers."""

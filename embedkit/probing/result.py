@@ -48,7 +48,8 @@ class ProbeResult:
         data: the set it was trained on. test: the set it was judged on, the same name where it was one set.
         model: the encoder. key: of the encoder's configuration. classifier: the head. target: what was predicted.
         level: what was judged: ``image``, ``group`` or the column whose images were judged as one.
-        n_train: images of ``data`` that were learnt from. n_test: judged images (or units of the level).
+        n_train: images of ``data`` that were learnt from; a probe learns from the validation images too, a trained
+            network and an aligned pair do not. n_test: judged images (or units of the level).
         n_groups: groups (patients, lesions) of them, which is what the intervals rest on.
         classes: in the order of the score columns; of two the second is the positive one.
         auc: macro one-vs-rest, or mean over labels. accuracy, balanced_accuracy, f1_macro, average_precision:

@@ -48,7 +48,7 @@ def learnt(stripes: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Probe
 
 def test_what_can_be_learnt_is_learnt(learnt: ProbeResult) -> None:
     assert learnt.auc["value"] > 0.9
-    assert (learnt.model, learnt.classifier, learnt.n_train, learnt.n_test) == ("timm-test_resnet", "trained", 60, 20)
+    assert (learnt.model, learnt.classifier, learnt.n_train, learnt.n_test) == ("timm-test_resnet", "trained", 48, 20)
     assert learnt.selected["parameter"] == "epoch"
     assert learnt.selected["epoch"] == 1 + int(np.argmax(learnt.selected["scores"])) or learnt.auc["value"] == 1
     assert learnt.calibration["temperature"] > 0
@@ -58,7 +58,9 @@ def test_the_judged_images_are_those_of_the_probe(learnt: ProbeResult, stripes: 
     beside = _probe(with_split(stripes, 48, 12))
     columns = ["id", "group", "fold", "truth"]
     pd.testing.assert_frame_equal(learnt.predictions[columns], beside.predictions[columns])
-    assert learnt.n_train == beside.n_train
+    # It never learns from the validation images, and the probe does at last.
+    assert (learnt.n_train, beside.n_train) == (48, 60)
+    assert sum(learnt.protocol["class_counts"]["train"].values()) == 48
 
 
 def test_the_result_is_saved_and_read_like_a_probe(learnt: ProbeResult, tmp_path: Path) -> None:
