@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from embedkit.errors import EmbedkitError
+from embedkit.probing.splits import Fold
 from embedkit.probing.target import Labels, listed
 
 
@@ -60,6 +61,30 @@ def refuse_one_class(labels: Labels) -> None:
             f"all {len(labels.truth)} training images are of one class of the target '{labels.name}', "
             f"'{held.classes[0]}': a classifier needs two"
         )
+
+
+def with_validation(labels: Labels, fold: Fold) -> tuple[Fold, list[str]]:
+    """Return a fold whose validation images can choose, and what a reader must know of the choice.
+
+    Where they can't they are training images: then it is made by folds of all, as where nobody set images apart.
+    """
+    if fold.val is None:
+        return fold, []
+    learnt, chosen_on = labels.truth[fold.train], labels.truth[fold.val]
+    alone = labels.exclusive and (learnt == 1).any(axis=0).sum() < 2
+    if alone or not _ranked(chosen_on):
+        why = "the training images are of one class" if alone else "no class has both sides among the validation images"
+        return Fold(fold.fitted(), None, fold.test), [
+            f"{why}, so nothing can be chosen on the validation images: they are training images, and the parameter is "
+            "chosen by folds of all of these"
+        ]
+    values = {1.0} if labels.exclusive else {0.0, 1.0}
+    return fold, [
+        f"no training image {'holds' if value else 'does not hold'} '{name}', and validation images do: the parameter "
+        "was chosen and probabilities were calibrated without it"
+        for name, a, b in zip(labels.classes, learnt.T, chosen_on.T, strict=True)
+        for value in sorted((sides_of(b) - sides_of(a)) & values)
+    ]
 
 
 def held_classes(labels: Labels) -> Labels:

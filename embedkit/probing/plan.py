@@ -7,7 +7,14 @@ import pandas as pd
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing.judgeable import held_classes, notes_on_judged, notes_on_sites, refuse_one_class, sides_of
+from embedkit.probing.judgeable import (
+    held_classes,
+    notes_on_judged,
+    notes_on_sites,
+    refuse_one_class,
+    sides_of,
+    with_validation,
+)
 from embedkit.probing.levels import level_columns, notes_on_differing, pool_embeddings, refuse_across_groups
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
@@ -214,7 +221,7 @@ def _cross_validated(train: EmbeddingSet, sample: Sample, settings: Settings) ->
 
 
 def _checked(plan: Plan) -> Plan:
-    """Return a plan of one fold with notes on classes that can't be judged.
+    """Return a plan of one fold with notes on classes that can't be judged, or that can't be chosen on.
 
     Raises:
         EmbedkitError: too little to learn from, a class that only judged images have, or one class judged.
@@ -230,7 +237,8 @@ def _checked(plan: Plan) -> Plan:
                 f"target '{labels.name}' and no training image does: leave them out, or move some of them to the "
                 "training images"
             )
-    return replace(plan, notes=(*plan.notes, *notes_on_judged(labels, judged)))
+    fold, of_choice = with_validation(labels, fold)
+    return replace(plan, folds=(fold,), notes=(*plan.notes, *notes_on_judged(labels, judged), *of_choice))
 
 
 def _refuse_other_vectors(train: EmbeddingSet, test: EmbeddingSet) -> None:

@@ -1,6 +1,5 @@
 """Parts are drawn by group, shots of as many patients as there are, and the curve ends at the whole probe."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.probing import ProbeResult, probe
+from embedkit.probing import probe
 from embedkit.probing.heads.classifiers import CentroidHead
 from embedkit.probing.learning_curve import Amount, of_draws, over_draws, part_of
 from embedkit.probing.plan import make_plan
@@ -140,16 +139,16 @@ def test_replicates_without_a_value_are_left_out() -> None:
     assert (none["auc"]["value"], none["deviation"], none["each"]) == (None, None, [None, None])
 
 
-def test_draws_without_an_auc_are_null_in_the_file(tmp_path: Path) -> None:
-    # The second class is among the validation images only, and shots are drawn of the others.
+def test_shots_are_drawn_of_a_class_that_only_validation_images_hold() -> None:
     y = np.repeat([0, 0, 1, 0, 1], 20)
-    split = np.repeat(["train", "val", "val", "test", "test"], 20)
-    source = EmbeddingSet.from_arrays(np.random.default_rng(0).normal(size=(100, 4)) + y[:, None], y, split=split)
-    result = probe(source, classifier="lda", shots=[4], **QUICK)
-    result.save(tmp_path / "r.json")
-    [point] = ProbeResult.load(tmp_path / "r.json").learning_curve["points"]
-    assert point["auc"]["value"] is None
-    assert point["each"] == [None] * 5
+    X = np.random.default_rng(0).normal(size=(100, 4)) + y[:, None]
+    points = []
+    for validation in ("val", "train"):
+        split = np.repeat(["train", validation, validation, "test", "test"], 20)
+        source = EmbeddingSet.from_arrays(X, y, split=split)
+        points.append(probe(source, classifier="centroid", shots=[4], **QUICK).learning_curve["points"])
+    assert points[0] == points[1]
+    assert points[0][0]["n_train"] == 8
 
 
 def test_a_shot_is_one_image_of_a_class_that_is_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:

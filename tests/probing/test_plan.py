@@ -8,6 +8,7 @@ import pytest
 
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
+from embedkit.probing import probe
 from embedkit.probing.plan import Plan, make_plan
 from embedkit.probing.settings import Settings
 
@@ -47,8 +48,39 @@ def test_a_class_of_training_that_no_test_image_has_is_noted() -> None:
 
 
 def test_a_class_of_validation_only_is_learnt_in_the_end() -> None:
-    plan = plan_of(made(["a", "b", "c", "b", "a", "c"], ["train", "train", "val", "train", "test", "test"]))
+    plan = plan_of(made(list("abcabac"), ["train", "train", "val", "val", "train", "test", "test"]))
     assert plan.train.labels.classes == ("a", "b", "c")
+    assert plan.folds[0].val is not None
+    assert (
+        "no training image holds 'c', and validation images do: the parameter was chosen and probabilities were "
+        "calibrated without it"
+    ) in plan.notes
+
+
+@pytest.mark.parametrize(
+    ("y", "why"),
+    [
+        ("aaaabbab", "the training images are of one class"),
+        ("ababbbab", "no class has both sides among the validation images"),
+    ],
+)
+def test_where_validation_images_can_choose_nothing_folds_of_all_do(y: str, why: str) -> None:
+    split = ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    source = made([*(list(y) * 10)], split * 10)
+    plan = plan_of(source)
+    [fold] = plan.folds
+    assert (fold.train.tolist(), fold.val) == (np.flatnonzero(np.array(split * 10) != "test").tolist(), None)
+    assert any(note.startswith(f"{why}, so nothing can be chosen on the validation images") for note in plan.notes)
+    result = probe(source, classifier="logistic", replicates=20)
+    assert result.selected["chosen_by"] == "5 grouped stratified folds of the training images"
+    assert len(result.selected["scores"]) == len(result.selected["grid"])
+    assert set(plan.notes) <= set(result.notes)
+
+
+def test_a_side_of_a_label_of_validation_only_is_told() -> None:
+    Y = np.array([[0, 1], [0, 0], [1, 1], [0, 0], [1, 1], [0, 0]])
+    plan = plan_of(made(Y, ["train", "train", "val", "val", "test", "test"]))
+    assert [note for note in plan.notes if note.startswith("no training image holds 'label:0'")]
 
 
 @pytest.mark.parametrize(
