@@ -36,6 +36,17 @@ def units_of(sample: Sample, level: str) -> np.ndarray:
     return np.array([f"image {own}" if any(map(pd.isna, names)) else written(names) for own, *names in rows])
 
 
+def grouped_by_units(sample: Sample, level: str) -> Sample:
+    """Return the sample with the units of the level for groups, where the table knows none."""
+    columns = level_columns(level)
+    if sample.grouped.any() or not columns or "group" in level.split("+"):
+        return sample
+    known = np.all([as_names(pd.Series(sample.extra[column])).notna() for column in columns], axis=0)
+    note = f"no groups (patients) are known: the units of the level '{level}' are taken for them"
+    groups = np.where(known, units_of(sample, level), sample.groups)
+    return replace(sample, groups=groups, grouped=known, notes=(*sample.notes, note))
+
+
 def pool_embeddings(sample: Sample, level: str, how: str = "mean") -> Sample:
     """Return one row per unit and split: the embeddings of its images, pooled.
 

@@ -15,7 +15,13 @@ from embedkit.probing.judgeable import (
     sides_of,
     with_validation,
 )
-from embedkit.probing.levels import level_columns, notes_on_differing, pool_embeddings, refuse_across_groups
+from embedkit.probing.levels import (
+    grouped_by_units,
+    level_columns,
+    notes_on_differing,
+    pool_embeddings,
+    refuse_across_groups,
+)
 from embedkit.probing.sample import Sample, read_sample
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, count_folds, grouped_folds, learnable, other_fold, published_fold, site_folds
@@ -78,6 +84,7 @@ def pooled(sample: Sample, settings: Settings, views: Views | None) -> Sample:
         EmbedkitError: the units of the level, pooled here or judged together later, don't fit the labels or groups.
     """
     if settings.level != "image":
+        sample = grouped_by_units(sample, settings.level)
         by = [column for column, _ in map(parse_by, settings.by) if column in sample.extra]
         sample = replace(sample, notes=(*sample.notes, *notes_on_differing(sample, settings.level, by)))
     how = "max" if settings.pool == "embeddings-max" else "mean"

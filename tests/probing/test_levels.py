@@ -1,6 +1,7 @@
 """Images of one eye, lesion or patient judged as one."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,3 +144,21 @@ def test_a_unit_whose_images_differ_is_in_no_subgroup_and_a_note_counts_them(poo
     assert [(row["value"], row["n"]) for row in result.subgroups] == [("f", 44), ("m", 43), ("(missing)", 3)]
     said = "3 of 90 units of the level 'group' have images with different values of 'sex': they count as missing there"
     assert said in result.notes
+
+
+@pytest.mark.parametrize("pool", ["probabilities", "embeddings"])
+def test_without_groups_the_units_are_the_groups(pool: str) -> None:
+    rng = np.random.default_rng(0)
+    eye = np.repeat(np.arange(60), 3)
+    y = (rng.random(60) < 0.5).astype(int)[eye]
+    columns = {"eye": eye.astype(float), "side": np.where(eye % 2, "left", "right"), "visit": eye // 2}
+    plain = EmbeddingSet.from_arrays(rng.normal(size=(180, 5)) + y[:, None], y)
+    plain.table[list(columns)] = pd.DataFrame(columns)
+    plain.table.loc[178:, "eye"] = np.nan
+    how = {"classifier": "centroid", "pool": pool, **QUICK}
+    found, named = (probe(plain, level="eye", group=group, **how) for group in (None, "eye"))
+    assert (found.n_test, found.n_groups) == (named.n_test, named.n_groups) == (62, 62)
+    pd.testing.assert_frame_equal(found.predictions, named.predictions)
+    assert found.leakage == named.leakage
+    assert "no groups (patients) are known: the units of the level 'eye' are taken for them" in found.notes
+    assert probe(plain, level="visit+side", **how).n_groups == 60
