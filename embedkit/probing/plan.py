@@ -60,7 +60,8 @@ def make_plan(train: EmbeddingSet, test: EmbeddingSet | None, settings: Settings
     """
     name = choose_target(settings.target, train.targets, train.name)
     _refuse_contradictions(settings, test)
-    sample = read_sample(train, name, train.targets[name], settings.group, extra=columns_of(settings, test is None))
+    extra = columns_of(settings, test is None)
+    sample = read_sample(train, name, train.targets[name], settings.group, extra=extra, level=settings.level)
     views = read_views(settings.views, sample) if settings.views else None
     sample = pooled(sample, settings, views)
     if test is not None:
@@ -143,7 +144,8 @@ def _other_set(
     grouping = group if group is None or group in test.table else None
     if grouping != group:
         notes.append(f"{test.name} has no column '{group}': its images are resampled by its own groups")
-    judged = read_sample(test, name, columns, grouping, sample.labels.classes, columns_of(settings, judged=True))
+    extra = columns_of(settings, judged=True)
+    judged = read_sample(test, name, columns, grouping, sample.labels.classes, extra, settings.level)
     judged = pooled(judged, settings, views)
     plan = Plan("other set", sample, judged, (other_fold(sample, judged),), (*notes, *judged.notes))
     return _checked(plan)

@@ -66,13 +66,14 @@ def read_sample(
     group: str | None,
     classes: Sequence[str] | None = None,
     extra: Sequence[str] = (),
+    level: str = "image",
 ) -> Sample:
     """Read what can be judged from a set: rows that have a label.
 
     Args:
         source: the embeddings. target: its name. columns: its columns. classes: as in `read_labels`.
         group: the column of patients or lesions; by default ``group`` where the table has one.
-        extra: other columns to keep.
+        extra: other columns to keep. level: what will be judged; rows without a label are no part of a unit either.
 
     Raises:
         EmbedkitError: as in `read_labels`; an unknown column; a split other than train, val and test; NaN or
@@ -82,8 +83,9 @@ def read_sample(
     labelled = labels.labelled()
     notes = []
     if not labelled.all():
+        units = "" if level == "image" else f": units of the level '{level}' are made of their other images"
         notes.append(
-            f"{(~labelled).sum()} of {len(source)} images of {source.name} have no '{target}' and were left out"
+            f"{(~labelled).sum()} of {len(source)} images of {source.name} have no '{target}' and were left out{units}"
         )
         source = source.select(labelled)
         labels = replace(labels, truth=labels.truth[labelled])

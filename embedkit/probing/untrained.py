@@ -27,7 +27,8 @@ def plan_untrained(data: EmbeddingSet, settings: Settings) -> Plan:
     if given:
         raise EmbedkitError(f"nothing is learnt here, so there is no {given[0]} to choose: leave it out")
     name = choose_target(settings.target, data.targets, data.name)
-    sample = read_sample(data, name, data.targets[name], settings.group, extra=columns_of(settings, judged=True))
+    extra = columns_of(settings, judged=True)
+    sample = read_sample(data, name, data.targets[name], settings.group, extra=extra, level=settings.level)
     sample = pooled(sample, settings, None)
     test = np.flatnonzero(sample.split == "test")
     judged = test if len(test) else np.arange(len(sample))

@@ -162,3 +162,15 @@ def test_without_groups_the_units_are_the_groups(pool: str) -> None:
     assert found.leakage == named.leakage
     assert "no groups (patients) are known: the units of the level 'eye' are taken for them" in found.notes
     assert probe(plain, level="visit+side", **how).n_groups == 60
+
+
+@pytest.mark.parametrize("pool", ["probabilities", "embeddings"])
+def test_images_without_a_label_are_no_part_of_a_unit_and_a_note_says_so(pool: str) -> None:
+    groups = np.repeat(np.arange(40), 2)
+    y = np.where(groups % 2, "a", "b").astype(object)
+    y[::10] = None
+    source = EmbeddingSet.from_arrays(np.random.default_rng(0).normal(size=(80, 4)), y, groups=groups)
+    result = probe(source, classifier="centroid", level="group", pool=pool, **QUICK)
+    said = "8 of 80 images of arrays have no 'label' and were left out: units of the level 'group' are made of their "
+    assert result.notes[0] == said + "other images"
+    assert result.n_test == 40
