@@ -1,6 +1,7 @@
 """``embedkit cache``: look at, check, export and remove cache files."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +29,9 @@ def _chosen(files: list[str] | None, cache: Path | None) -> list[Path]:
     chosen: list[Path] = []
     for name in files:
         dataset, _, encoder = name.partition("/")
-        is_file = Path(name).suffix == ".h5ad" and Path(name).is_file()
-        found = [Path(name)] if is_file else find(folder, dataset, encoder or None)
+        # The folders that a file lies in say what it is of, also where its name is given from inside one of them.
+        path = Path(os.path.abspath(name))  # noqa: PTH100 - a link is called by its own name
+        found = [path] if path.suffix == ".h5ad" and path.is_file() else find(folder, dataset, encoder or None)
         if not found:
             raise NotCached(f"'{name}' is neither a file nor cached in {folder}: embedkit cache ls lists what is")
         chosen += found

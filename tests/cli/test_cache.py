@@ -1,5 +1,6 @@
 """``embedkit cache``."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -116,6 +117,28 @@ def test_verify_reads_the_shards_of_unfinished_runs(embedkit: Run, cached: Path)
             assert str(shard) in done.err
     assert embedkit("cache", "verify", "--repair").status == 0
     assert not shard.exists()
+
+
+@pytest.mark.parametrize("where", [".", ".shards"])
+def test_a_file_is_named_from_inside_the_cache(
+    embedkit: Run, cached: Path, tiny_model: str, images: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    cached = cached.absolute()
+    at, _ = _vectors_at(cached)
+    (cached.parent / ".shards").mkdir(exist_ok=True)
+    monkeypatch.chdir(cached.parent / where)
+    name = os.path.relpath(cached)
+    assert embedkit("cache", "verify", name, "--json").results == [{"path": str(cached), "intact": True, "why": ""}]
+    assert embedkit("cache", "info", name, "--json").results[0]["path"] == str(cached)
+    assert embedkit("cache", "export", name, "here.npz").status == 0
+    assert (cached.parent / where / "here.npz").exists()
+    cached.write_bytes(_flipped(cached.read_bytes(), at))
+    told = ("--model", tiny_model, "--data", f"folder:{images}", "--json")
+    [item] = embedkit("cache", "verify", "--repair", name, *told).results
+    assert (item["repaired"], item["embedded"]) == (True, 1)
+    assert embedkit("cache", "verify", name).status == 0
+    assert embedkit("cache", "rm", "--yes", name).status == 0
+    assert not cached.exists()
 
 
 def test_export(embedkit: Run, cached: Path, place: Path) -> None:
