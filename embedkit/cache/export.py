@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from embedkit.cache.embedding_set import EmbeddingSet
-from embedkit.cache.errors import writing_to
 from embedkit.cache.header import read
+from embedkit.cache.whole import saved
 from embedkit.errors import EmbedkitError
 
 
@@ -28,18 +28,12 @@ def export(path: Path, to: Path) -> None:
     writers = {".npz": _npz, ".csv": _csv, ".h5ad": copy}
     if to.suffix not in writers:
         raise EmbedkitError(f"no export to '{to.suffix}' files: choose {', '.join(writers)}")
-    if to.is_dir():
-        raise EmbedkitError(f"{to} is a folder: name the file to write")
-    temporary = to.with_name(f".{to.name}.tmp{to.suffix}")
     # What leaves the file has no checksum any more.
     embeddings = read(path, verified=True)
-    try:
-        with writing_to(to.parent):
-            to.parent.mkdir(parents=True, exist_ok=True)
-            writers[to.suffix](embeddings, temporary)
-            temporary.replace(to)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with saved("the export", to) as temporary:
+        if to.is_dir():
+            raise EmbedkitError(f"{to} is a folder: name the file to write")
+        writers[to.suffix](embeddings, temporary)
 
 
 def _npz(embeddings: EmbeddingSet, to: Path) -> None:

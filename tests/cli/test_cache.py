@@ -1,6 +1,7 @@
 """``embedkit cache``."""
 
 import os
+import sys
 from pathlib import Path
 
 import h5py
@@ -220,6 +221,31 @@ def test_an_export_into_the_name_of_a_folder_is_a_sentence(embedkit: Run, cached
     done = embedkit("cache", "export", cached, "all.csv")
     assert done.status == 2
     assert "all.csv is a folder" in done.err
+
+
+def test_an_export_that_can_not_be_written_is_a_sentence(embedkit: Run, cached: Path, place: Path) -> None:
+    for to in ("/dev/full/x.npz", "/proc/x.csv", "/proc/nowhere/x.h5ad", f"{'x' * 252}.npz"):
+        done = embedkit("cache", "export", cached, to)
+        assert done.status == 2
+        assert f"can't be written to {to}" in done.err
+    assert not list(place.glob("*x*.npz"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of the size of a file is how a full disk is had")
+@pytest.mark.parametrize("suffix", [".npz", ".csv", ".h5ad"])
+def test_nothing_is_left_of_an_export_to_a_full_disk(embedkit: Run, cached: Path, place: Path, suffix: str) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (place / "out").mkdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        done = embedkit("cache", "export", cached, place / "out" / f"x{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.status == 2
+    assert "File too large" in done.err
+    assert not list((place / "out").iterdir())
 
 
 def test_parts_of_another_decoder_are_merged(embedkit: Run, tiny_model: str, images: Path) -> None:
