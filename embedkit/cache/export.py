@@ -1,5 +1,6 @@
 """A cache file in other forms, for tools that read neither HDF5 nor Python."""
 
+import csv
 import shutil
 from collections.abc import Container
 from pathlib import Path
@@ -37,12 +38,14 @@ def export(path: Path, to: Path) -> None:
 
 
 def _npz(embeddings: EmbeddingSet, to: Path) -> None:
+    other = _free("X", {"X", *embeddings.table})
     with ZipFile(to, "w") as archive:
         _member(archive, "X", embeddings.X)
         for name, values in embeddings.table.items():
             # Object arrays would be pickled; text becomes fixed-width unicode, a gap the empty text.
             text = values.dtype.kind not in "biuf"
-            _member(archive, _free(str(name), {"X"}), values.fillna("").to_numpy(str) if text else values.to_numpy())
+            column = values.fillna("").to_numpy(str) if text else values.to_numpy()
+            _member(archive, other if name == "X" else str(name), column)
 
 
 def _member(archive: ZipFile, name: str, values: np.ndarray) -> None:
@@ -60,4 +63,5 @@ def _free(name: str, taken: Container[str]) -> str:
 def _csv(embeddings: EmbeddingSet, to: Path) -> None:
     d = embeddings.X.shape[1]
     vectors = pd.DataFrame(embeddings.X, columns=[_free(f"e{i}", embeddings.table) for i in range(d)])
-    pd.concat([embeddings.table, vectors], axis=1).to_csv(to, index=False)
+    # Only what holds a line feed is quoted by itself: a carriage return alone would end the row for whoever reads it.
+    pd.concat([embeddings.table, vectors], axis=1).to_csv(to, index=False, quoting=csv.QUOTE_NONNUMERIC)

@@ -1,5 +1,6 @@
 """``embedkit cache``."""
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_a_damaged_vector_is_neither_exported_nor_probed(
 
 
 def test_export_of_columns_with_awkward_names(embedkit: Run, tiny_model: str, images: Path, place: Path) -> None:
-    names = ["file", "X", "a/b", "a\N{FRACTION SLASH}b", "allow_pickle", "e0"]
+    names = ["file", "X", "_X", "a/b", "a\N{FRACTION SLASH}b", "allow_pickle", "e0"]
     rows = "".join(f"{p.relative_to(images)},{','.join(names)}\n" for p in sorted(images.rglob("*.png")))
     (images / "t.csv").write_text(f"path,{','.join(names)}\n{rows}", encoding="utf-8")
     [result] = embedkit("extract", "--model", tiny_model, "--data", f"csv:{images / 't.csv'}", "--json").results
@@ -185,10 +186,31 @@ def test_export_of_columns_with_awkward_names(embedkit: Run, tiny_model: str, im
     with np.load(place / "e.npz") as arrays:
         np.testing.assert_array_equal(arrays["X"], embeddings.X)
         assert set(arrays["file"]) == {"file"}
-        assert set(arrays["_X"]) == {"X"}
+        assert set(arrays["_X"]) == {"_X"}
+        assert set(arrays["__X"]) == {"X"}
     assert embedkit("cache", "export", result["path"], place / "e.csv").status == 0
     table = pd.read_csv(place / "e.csv")
     np.testing.assert_allclose(table["_e0"], embeddings.X[:, 0], rtol=1e-6)
+
+
+def test_an_exported_csv_has_the_rows_and_texts_of_the_table(
+    embedkit: Run, tiny_model: str, images: Path, place: Path
+) -> None:
+    awkward = ["a\rb", "a\nb", "a\r\nb", 'say "a"', "a,b", " a "]
+    paths = sorted(str(path.relative_to(images)) for path in images.rglob("*.png"))[: len(awkward)]
+    table = pd.DataFrame({"path": paths, "text": awkward, "number": range(len(awkward))})
+    table.to_csv(images / "t.csv", index=False, quoting=csv.QUOTE_ALL)
+    [result] = embedkit("extract", "--model", tiny_model, "--data", f"csv:{images / 't.csv'}", "--json").results
+    embeddings = read(Path(result["path"]))
+    assert embeddings.table["text"].tolist() == awkward
+    assert embedkit("cache", "export", result["path"], place / "e.csv").status == 0
+    with (place / "e.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert [row[header.index("text")] for row in rows] == awkward
+    again = pd.read_csv(place / "e.csv")
+    assert again["text"].tolist() == awkward
+    assert again["number"].tolist() == embeddings.table["number"].tolist()
+    np.testing.assert_allclose(again[[f"e{i}" for i in range(8)]], embeddings.X, rtol=1e-6)
 
 
 def test_rm_leaves_what_is_not_a_cache(embedkit: Run, cached: Path, place: Path) -> None:
