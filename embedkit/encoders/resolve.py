@@ -28,11 +28,17 @@ def resolve(spec: str) -> EncoderCard:
     name imports neither torch nor timm.
 
     Raises:
-        EmbedkitError: it is none of these; the message has the closest names.
+        EmbedkitError: it is none of these; the message has the closest names. Or its file can't be read.
     """
     prefix, colon, rest = spec.partition(":")
     if colon and prefix in READERS:
-        return READERS[prefix](spec, rest)
+        try:
+            return READERS[prefix](spec, rest)
+        except OSError as error:
+            # Such as a name that is too long, alone or for the file that may lie beside it.
+            raise EmbedkitError(
+                f"{spec} can't be read ({error.strerror or error}): give it a name and a place where it can be"
+            ) from error
     cards = catalog()
     if spec not in cards:
         raise unknown_name("model", spec, cards, ALSO)

@@ -66,10 +66,11 @@ class Appraisal:
         return cache / data / FOLDER / f"{self.encoder}.{self.key}.json"
 
     def known(self, cache: Path, data: str) -> dict[str, Any] | None:
-        """Return what was measured on a set; None where nothing was, or it can't be read."""
+        """Return what was measured on a set; None where nothing was, or it can't be read or told."""
         try:
             measured: dict[str, Any] = json.loads(self.file(cache, data).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            told(self.encoder, measured)
+        except (OSError, ValueError, LookupError, TypeError):
             return None
         return measured
 
@@ -82,6 +83,8 @@ class Appraisal:
         with lock:
             known = self.known(cache, dataset.name)
             if known is None:
+                if file.exists():
+                    progress.note(f"{file} is damaged: what it said is measured again")
                 progress.note(
                     f"{self.encoder}: what int8 gains and costs is measured on images of {dataset.name}, once"
                 )

@@ -97,6 +97,12 @@ def test_the_sidecar_sets_the_preprocessing(tmp_path):
             encoders.resolve(f"onnx:{path}")
 
 
+def test_a_name_that_leaves_no_room_for_the_sidecar_is_a_sentence(tmp_path):
+    path = graph(tmp_path / f"{'x' * 250}.onnx")
+    with pytest.raises(EmbedkitError, match="File name too long"):
+        encoders.resolve(f"onnx:{path}")
+
+
 def test_each_image_is_stretched_if_the_sidecar_says_so(tmp_path, noise):
     path = graph(tmp_path / "net.onnx")
     (tmp_path / "net.onnx.json").write_text('{"stretch": true}')

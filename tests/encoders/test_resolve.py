@@ -29,6 +29,12 @@ def test_an_unknown_spec_names_what_is_near(spec, message):
         encoders.resolve(spec)
 
 
+@pytest.mark.parametrize("spec", ["onnx:{}.onnx", "open_clip:/{}", "aligned:{}.safetensors"])
+def test_a_name_that_is_too_long_is_a_sentence(spec):
+    with pytest.raises(EmbedkitError, match="File name too long"):
+        encoders.resolve(spec.format("x" * 256))
+
+
 def test_timm_takes_preprocessing_and_licence_from_timm():
     card = encoders.resolve("timm:vit_small_patch14_dinov2.lvd142m")
     assert card.preprocessing.size == 518

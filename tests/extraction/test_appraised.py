@@ -1,5 +1,6 @@
 """What int8 gains and costs is what encoders whose speed and vectors are known gain and cost."""
 
+import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -128,6 +129,19 @@ def test_it_is_measured_once_and_said_each_time(folder: Path, cache: Path) -> No
     assert first == again
     assert said == lines[-len(said) :]
     assert len(said) < len(lines)
+
+
+def test_a_file_that_says_something_else_is_told_and_measured_again(folder: Path, cache: Path) -> None:
+    appraisal = _appraisal(folder)
+    first, lines, dataset = _measured(appraisal, folder, cache)
+    file = appraisal.file(cache, dataset.name)
+    for content in ('{"a": 1}', "3", json.dumps({**first, "gain": "fast"}), json.dumps(first)[:-1]):
+        file.write_text(content)
+        assert appraisal.known(cache, dataset.name) is None
+        again, said, _ = _measured(appraisal, folder, cache)
+        assert said[0] == f"{file} is damaged: what it said is measured again"
+        assert len(said) == len(lines) + 1
+        assert again.keys() == first.keys()
 
 
 def test_why_there_is_no_auc_is_said(folder: Path, cache: Path) -> None:
