@@ -25,6 +25,12 @@ def calibrated_on(precision: str | None, data: Sequence[str]) -> str | None:
     return f"{precision}:{data[0]}"
 
 
+def check_precision(precision: str | None) -> None:
+    """Raise EmbedkitError unless there is such a precision; ``int8:SET`` is one, whatever the set."""
+    if precision not in (None, *PRECISIONS) and precision.partition(":")[0] != INT8:
+        raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}, or int8")
+
+
 def understood(
     precision: str | None,
     cache: Path,
@@ -43,10 +49,9 @@ def understood(
     Raises:
         EmbedkitError: there is no such precision, or int8 without a set or with one that is not known.
     """
+    check_precision(precision)
     kind, _, data = (precision or "").partition(":")
     if kind != INT8:
-        if precision not in (None, *PRECISIONS):
-            raise EmbedkitError(f"unknown precision '{precision}': choose {' or '.join(PRECISIONS)}, or int8")
         return precision, None
     if not data:
         raise EmbedkitError(

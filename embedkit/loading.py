@@ -12,7 +12,7 @@ from embedkit.cache import EmbeddingSet
 from embedkit.encoders import INT8
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import AnyJob, every_way
-from embedkit.int8 import calibrated_on
+from embedkit.int8 import calibrated_on, check_precision
 
 
 def load(
@@ -44,8 +44,10 @@ def load(
 
     Raises:
         NotCached: nothing of that name, or only vectors of another configuration.
-        DamagedCache: bytes that were compared differ. EmbedkitError: several files fit.
+        DamagedCache: bytes that were compared differ.
+        EmbedkitError: several files fit, or there is no such precision.
     """
+    check_precision(precision)
     folder = cache_folder(cache)
     if model.startswith(f"{encoders.ALIGNED}:"):
         return _aligned(model, data, folder, key, rows, verify)

@@ -64,6 +64,13 @@ def test_precision_picks_between_files(tmp_path: Path, weights: Path) -> None:
             assert _first(e) == number
 
 
+@pytest.mark.parametrize("key", [None, "given"])
+def test_a_precision_that_there_is_not_is_refused(tmp_path: Path, weights: Path, key: str | None) -> None:
+    store = _cached(tmp_path, weights, "fp32", 1)
+    with pytest.raises(ek.EmbedkitError, match="unknown precision 'bogus': choose fp32 or bf16, or int8"):
+        ek.load("resnet18", "hei-med", cache=tmp_path, precision="bogus", key=key and store.key)
+
+
 def test_vectors_of_another_precision_are_better_than_none(tmp_path: Path, weights: Path) -> None:
     _cached(tmp_path, weights, "bf16", 5)
     assert _first(ek.load("resnet18", "hei-med", cache=tmp_path, weights=weights)) == 5
