@@ -137,7 +137,7 @@ def probe(
         for each_level in api.each(level or ["image"])
     ]
     steps = Steps()
-    failed: dict[str, int] = {}
+    failed: set[tuple[str, str]] = set()
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
     where: dict[str, Any] = {"cache": api.cache_folder(places.cache), "root": places.root, "workers": places.workers}
     jobs = {name: api.job_for(name, progress=steps, **how, **where) for name in api.each(model)}
@@ -149,7 +149,7 @@ def probe(
     def read(encoder: str, name: str) -> "EmbeddingSet":
         one = api.bring_up_to_date(jobs[encoder], name, progress=steps, **where)
         print_failed(one.failed.to_dict("records"), f"embedkit cache info {one.name}/{one.encoder}")
-        failed[f"{one.name}/{one.encoder}"] = len(one.failed)
+        failed.update((one.name, image) for image in one.failed["id"])
         return one
 
     folder = saved.results_folder(results)
@@ -168,7 +168,7 @@ def probe(
         for place in files:
             say(f"saved: {place}")
     write_more(found, table, figures, as_json)
-    end_with(sum(failed.values()), allow_failed)
+    end_with(len(failed), allow_failed)
 
 
 def write_more(found: list["ProbeResult"], table: list[Path] | None, figures: Path | None, as_json: bool) -> None:

@@ -69,6 +69,6 @@ def zeroshot(
             say(f"saved: {place}")
     for path in write_tables(found, table or []):
         say(f"written: {path}", error=as_json)
-    failed = [one for result in found for one in result.protocol["failed"]]
-    print_failed(failed, "--json")
-    end_with(len(failed), allow_failed)
+    failed = [(result.data, one) for result in found for one in result.protocol["failed"]]
+    print_failed([one for _, one in failed], "--json")
+    end_with(len({(data, one["id"]) for data, one in failed}), allow_failed)

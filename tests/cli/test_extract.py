@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,18 @@ from embedkit.cache import read
 from embedkit.extraction import extract_named
 from tests.cli.conftest import Run
 from tests.extraction.fake import FakeEncoder
+
+
+@pytest.mark.parametrize("verb", ["extract", "probe"])
+def test_an_image_that_fails_for_several_encoders_is_counted_once(
+    embedkit: Run, tiny_model: str, images: Path, place: Path, verb: str
+) -> None:
+    shutil.copy(tiny_model.removeprefix("onnx:"), place / "second.onnx")
+    words = (verb, "-m", tiny_model, "-m", f"onnx:{place / 'second.onnx'}", "-d", f"folder:{images}")
+    for name, status in (("one.png", 0), ("two.png", 1)):
+        (images / "red" / "red-p0" / name).write_bytes(b"no image")
+        assert embedkit(*words, "--allow-failed", 1).status == status
+    assert embedkit(*words, "--allow-failed", 2).status == 0
 
 
 def test_extract_then_again(embedkit: Run, tiny_model: str, images: Path) -> None:

@@ -1,5 +1,6 @@
 """``embedkit zeroshot``: the table, the JSON, what is saved, and what is refused with one sentence."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_a_broken_image_is_told(embedkit: Run, clip: str, images: Path, prompts:
     assert done.status == 1
     assert "broken.png" in done.err
     assert embedkit(*words, "--allow-failed", 1).status == 0
+
+
+def test_an_image_that_fails_for_several_encoders_is_counted_once(
+    embedkit: Run, clip: str, images: Path, prompts: Path, place: Path
+) -> None:
+    (images / "red" / "red-p0" / "broken.png").write_text("x")
+    shutil.copytree(clip.removeprefix("open_clip:"), place / "second")
+    models = ("--model", clip, "--model", f"open_clip:{place / 'second'}")
+    words = ("zeroshot", *models, "--data", f"folder:{images}", "--prompts", prompts, "--replicates", 100)
+    assert embedkit(*words, "--allow-failed", 1).status == 0
+    assert embedkit(*words).status == 1
 
 
 def test_mistakes_are_one_sentence(embedkit: Run, clip: str, images: Path, prompts: Path, place: Path) -> None:
