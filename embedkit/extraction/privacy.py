@@ -30,6 +30,6 @@ def warnings_of(dataset: ImageSet) -> list[str]:
 def without_names(failed: "pd.DataFrame") -> list[str]:
     """Return messages for a ledger of pseudonyms: what was said of a failure may name anything."""
     return [
-        f"{path}: {reason}; the run that wrote this said more"
+        f"{path}: {reason}; extract without --shard and cache merge say more on the terminal"
         for path, reason in zip(failed["path"], failed["reason"], strict=True)
     ]

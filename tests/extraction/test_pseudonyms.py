@@ -148,6 +148,18 @@ def test_parts_of_a_set_are_merged_to_the_file_of_one_run(table: Path, tmp_path:
     assert read(merged.path).table.equals(read(alone.path).table)
 
 
+def test_a_part_says_why_an_image_failed_without_a_name_and_the_merge_says_all(table: Path, tmp_path: Path) -> None:
+    spec, heard = pseudonymous(f"csv:{table}"), Heard()
+    words: dict[str, Any] = {"workers": 0, "progress": heard}
+    failed = [one for n in (1, 2) for one in extract_named(spec, job(), tmp_path, part=(n, 2), **words).ledger]
+    assert [one["reason"] for one in failed] == ["not an image"]
+    assert "without --shard and cache merge say more" in failed[0]["message"]
+    assert not [name for name in NAMES if name in f"{heard.notes}{failed}"]
+    merged = extract_named(spec, job(), tmp_path, merge_only=True, **words)
+    assert merged.ledger == failed
+    assert any("broken.png: it is not an image" in note for note in heard.notes)
+
+
 def test_another_salt_is_another_set(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = pseudonymous(f"csv:{table}")
     first, catalog = read(extracted(table, tmp_path / "cache").path), dataset_name("pseudonymous:ham10000")
