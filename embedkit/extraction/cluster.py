@@ -68,6 +68,7 @@ class RayCluster:
                 "images": work.images // room.workers,
                 "workers": room.cpus if work.decoders is None else work.decoders,
                 "batch": work.batch,
+                "before": list(work.before),
             }
             blocks = ray.data.from_items(
                 [{"share": pickle.dumps(piece)} for piece in cut], override_num_blocks=len(cut)

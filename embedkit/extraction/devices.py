@@ -43,7 +43,8 @@ class SeveralDevices:
         with ExitStack() as ends:
 
             def start(device: str) -> _Process:
-                one = _Process(device, [job.on(device) for job in work.jobs], work.stores, images, each, work.batch)
+                jobs = [job.on(device) for job in work.jobs]
+                one = _Process(device, jobs, work.stores, images, each, work.batch, work.before)
                 ends.callback(one.end)
                 return one
 

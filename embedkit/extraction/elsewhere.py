@@ -49,7 +49,8 @@ def embed_elsewhere(
         Share(tuple(rows.tolist()), tuple(addresses[row] for row in rows), which) for which, rows in phases.items()
     ]
     spent = []
-    work = Work(shares, [target.job for target in targets], [target.store for target in targets], decoders, batch)
+    jobs, stores, before = zip(*((target.job, target.store, target.before) for target in targets), strict=True)
+    work = Work(shares, jobs, stores, decoders, batch, before)
     with closing(cluster.embed(work)) as flow:
         for done in flow:
             if done.error:

@@ -104,6 +104,12 @@ class Target:
         """The rows that have no vector yet."""
         return np.flatnonzero(~self._done)
 
+    @property
+    def before(self) -> str:
+        """What has computed the vectors that a killed run has left, empty where it isn't one engine."""
+        engines = {shard.engine for shard in self.sources if shard.engine}
+        return engines.pop() if len(engines) == 1 else ""
+
     def begin(self, asked: int | None) -> None:
         """Make ready to take images; ``asked`` is the size of a batch, by default that of the device.
 
@@ -111,7 +117,6 @@ class Target:
             CacheError: the disk is full or closed.
         """
         size = batch_for(self.job, asked)
-        before = {shard.engine for shard in self.sources if shard.engine}
         self.embedder = Embedder(
             self.job,
             self.store,
@@ -119,7 +124,7 @@ class Target:
             len(self.pending),
             self.progress.note,
             grows=asked is None,
-            before=before.pop() if len(before) == 1 else "",
+            before=self.before,
         )
         if isinstance(self._stamps, np.ndarray):
             self._stamps = Aside(self._stamps, self.store.path.parent)

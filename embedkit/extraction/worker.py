@@ -56,6 +56,7 @@ class Work:
         shares: rows that the same encoders need. jobs, stores: the encoders, and where the vectors of each go.
         decoders: decoding processes, as they are asked for. batch: images per forward pass, by default that of the
             device.
+        before: as in `Embedder`, of each job.
     """
 
     shares: Sequence[Share]
@@ -63,6 +64,7 @@ class Work:
     stores: Sequence[Store]
     decoders: int | None
     batch: int | None
+    before: Sequence[str]
 
     @property
     def images(self) -> int:
@@ -120,17 +122,23 @@ class Worker:
     Args:
         jobs, stores: the encoders, and where the vectors of each go: a folder that all machines share.
         images: how many it may expect in all. workers: decoding processes.
-        batch: images per forward pass, by default that of the device.
+        batch: images per forward pass, by default that of the device. before: as in `Work`.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], stores: Sequence[Store], images: int, workers: int, batch: int | None
+        self,
+        jobs: Sequence[Job],
+        stores: Sequence[Store],
+        images: int,
+        workers: int,
+        batch: int | None,
+        before: Sequence[str],
     ) -> None:
         self._notes: list[str] = []
         # Batches don't grow here by what one worker measured: another one must give the same bits.
         self._embedders = [
-            Embedder(job, store, batch_for(job, batch), images, self._notes.append)
-            for job, store in zip(jobs, stores, strict=True)
+            Embedder(job, store, batch_for(job, batch), images, self._notes.append, before=engine)
+            for job, store, engine in zip(jobs, stores, before, strict=True)
         ]
         self._counted: dict[int, int | None] = {}
         self._decoders, self._batch = Decoders(workers), batch

@@ -193,7 +193,7 @@ def test_a_process_that_can_not_start_ends_the_run(tmp_path: Path) -> None:
 
     dying = replace(job(), dtype=_Deadly(die))
     share = Share((0,), ("a",), (0,))
-    flow = SeveralDevices(TWO).embed(Work([share], [dying], [Store(tmp_path, "d", "e", "k")], 0, 8))
+    flow = SeveralDevices(TWO).embed(Work([share], [dying], [Store(tmp_path, "d", "e", "k")], 0, 8, [""]))
     with pytest.raises(EmbedkitError, match=r"the process for cpu:0 died before it embedded anything \(status 3\)"):
         list(flow)
 

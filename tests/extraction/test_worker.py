@@ -30,7 +30,7 @@ def _share(folder: Path) -> Share:
 
 def _worker(cache: Path, encoder: FakeEncoder | None = None, batch: int | None = None) -> Worker:
     made = job(encoder)
-    return Worker([made], [made.store(cache, "set")], ROWS, 0, batch)
+    return Worker([made], [made.store(cache, "set")], ROWS, 0, batch, [""])
 
 
 def test_every_row_is_told_once_and_the_shards_hold_the_vectors(folder: Path, tmp_path: Path) -> None:
