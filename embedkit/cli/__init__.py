@@ -1,9 +1,9 @@
 """The command line: each verb parses its words, calls one function of the API and prints what came back."""
 
-import signal
 import sys
 from typing import TYPE_CHECKING
 
+from embedkit.cli.stopping import stop_on_signals
 from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def _app() -> "typer.Typer":
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on standard error and exit status 2."""
-    # A batch system ends a job that is out of time with it: what was embedded is kept, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     try:
         _app()()
     except EmbedkitError as error:
