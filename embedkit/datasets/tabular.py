@@ -30,7 +30,7 @@ class MissingColumn(EmbedkitError):
         self.names = tuple(names)
 
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d*)?([eE][+-]?\d{1,2})?")
 _NOT_A_NUMBER = frozenset({"", "NA", "N/A", "NaN", "nan"})
 
@@ -137,14 +137,18 @@ def as_text(cells: "pd.Series") -> "pd.Series":
 def typed(cells: "pd.Series") -> "pd.Series":
     """Return a metadata column as numbers where every cell is one (or missing), else as text.
 
-    A column with a number such as ``007``, or with one too long for a float, is text: it names something.
+    A column with a number such as ``007``, or with one too long for a float, is text: it names something. So is one in
+    which two texts would become one number (the visits ``1.1`` and ``1.10``): what is told apart there stays so.
     """
     if all(_INTEGER.fullmatch(cell) for cell in cells):
         return cells.astype("int64")
-    given = [cell for cell in cells if cell not in _NOT_A_NUMBER]
-    if given and all(_NUMBER.fullmatch(cell) for cell in given):
-        return cells.mask(cells.isin(_NOT_A_NUMBER), "nan").astype("float64")
-    return as_text(cells)
+    given = set(cells) - _NOT_A_NUMBER
+    if not given or not all(_NUMBER.fullmatch(cell) for cell in given):
+        return as_text(cells)
+    missing = cells.isin(_NOT_A_NUMBER)
+    if len(set(map(float, given))) < len(given):
+        return as_text(cells.mask(missing, ""))
+    return cells.mask(missing, "nan").astype("float64")
 
 
 def read_text(path: Path) -> str:

@@ -107,10 +107,20 @@ def test_metadata_of_numbers_are_numbers(written: tuple[str, ...], kind: str, ex
         ("inf", "1"),
         ("\u0661", "2"),
         ("+1",),
+        ("1.1", "1.10", "2"),
+        ("1e5", "100000"),
+        ("1", "1.0"),
+        ("0", "-0"),
+        ("0.1", "0.10000000000000001"),
     ],
 )
 def test_metadata_that_name_something_stay_text(written: tuple[str, ...]) -> None:
     assert typed(cells(*written)).fillna("").tolist() == list(written)
+
+
+def test_what_is_missing_among_numbers_that_stay_text_is_missing() -> None:
+    read = typed(cells("0.5", "NA", "0.50", ""))
+    assert read.fillna("missing").tolist() == ["0.5", "missing", "0.50", "missing"]
 
 
 def test_metadata_without_a_value_are_missing() -> None:
