@@ -10,7 +10,7 @@ from embedkit.baselines import exchange
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
-from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question, questions
+from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question
 
 Read = Callable[[str, str], EmbeddingSet]
 
@@ -110,7 +110,5 @@ def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeR
     """
     comparisons = compare_to_best(results, permutations)
     compared = [replace(one, comparison=found) for one, found in zip(results, comparisons, strict=True)]
-    asked = questions(results)
-    order = {one: number for number, one in reversed(list(enumerate(asked)))}
-    several = sorted(zip(asked, compared, strict=True), key=lambda pair: (order[pair[0]], -(pair[1].auc["value"] or 0)))
-    return [one for _, one in several]
+    order = {question(one): number for number, one in reversed(list(enumerate(results)))}
+    return sorted(compared, key=lambda one: (order[question(one)], -(one.auc["value"] or 0)))

@@ -122,12 +122,7 @@ def networks(result: ProbeResult, folder: Path, progress: Progress) -> list[Prob
             found.append(ProbeResult.load(path))
         except EmbedkitError as error:
             progress.note(f"left aside: {error}")
-    asked = question(result)
-    for trained in found:
-        other = question(trained)
-        if other != asked and other._replace(learnt=asked.learnt) == asked:
-            progress.note(f"not set beside {trained.model}, {trained.classifier}: it was judged by {other.learnt}")
-    return [trained for trained in found if question(trained) == asked]
+    return [trained for trained in found if question(trained) == question(result)]
 
 
 def _results(folder: Path, pattern: str) -> Iterator[tuple[Path, ProbeResult]]:

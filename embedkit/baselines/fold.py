@@ -16,7 +16,7 @@ from embedkit.baselines.training import Lesson, Trainer
 from embedkit.cost import Cost, measured
 from embedkit.extraction import Progress
 from embedkit.probing.heads.balance import row_weights
-from embedkit.probing.measures.calibration import learnt_temperature
+from embedkit.probing.measures.calibration import fit_temperature
 from embedkit.probing.plan import Plan
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, grouped_folds, inner_folds
@@ -131,7 +131,7 @@ def fit_fold(
         scores = trainer.scores(pixels[int(judged[0, 1])].data, _pixel_rows(judged))
         known = trainer.scores(lesson.pixels, lesson.val_rows) if len(val) else None
         meter.multiply_adds = trainer.passes(len(judged) + len(val))
-    temperature = None if known is None else learnt_temperature(known, lesson.val_truth, labels.exclusive)
+    temperature = None if known is None else fit_temperature(known, lesson.val_truth, labels.exclusive)
     return FoldFit(course, scores, temperature, by, len(val), course.cost + meter.cost)
 
 

@@ -17,7 +17,6 @@ _COLUMNS = (
     "classifier",
     "target",
     "level",
-    "split",
     "train",
     "test",
     "groups",
@@ -32,11 +31,8 @@ _COLUMNS = (
 
 def print_results(results: Sequence["ProbeResult"]) -> None:
     """Print the numbers, the classes, what was published, and what a reader must know of them."""
-    from embedkit.probing import questions
-
     # What is the same for all says nothing in a table.
     idle = {"level"} if all(result.level == "image" for result in results) else set()
-    idle |= {"split"} if len({question.learnt for question in questions(results)}) < 2 else set()
     idle |= {"to the best"} if not any(result.comparison for result in results) else set()
     shown = [number for number, name in enumerate(_COLUMNS) if name not in idle]
     rows = [[row[number] for number in shown] for row in map(_row, results)]
@@ -69,7 +65,7 @@ def write_tables(results: Sequence["ProbeResult"], files: Sequence[Path]) -> lis
 def draw(results: Sequence["ProbeResult"], folder: Path) -> list[Path]:
     """Draw what can be drawn of each set's results into PNG files; return them."""
     from embedkit import report
-    from embedkit.probing import questions
+    from embedkit.probing import question
 
     files: list[Path] = []
 
@@ -77,13 +73,9 @@ def draw(results: Sequence["ProbeResult"], folder: Path) -> list[Path]:
         files.append(folder / f"{name.replace('/', '-')}.{kind}.png")
         return files[-1]
 
-    asked, names = zip(results, questions(results), strict=True), set()
-    for (data, test, target, level, learnt), several in groupby(asked, key=lambda pair: pair[1]):
-        shown = [result for result, _ in several]
+    for (data, test, target, level), several in groupby(results, question):
+        shown = list(several)
         name = ".".join([data if data == test else f"{data}--{test}", target, *([level] if level != "image" else [])])
-        # Another cut of the same images into those that are learnt from and those that are judged.
-        name = f"{name}.{learnt.replace(' ', '-')}" if name in names else name
-        names.add(name)
         if all(len(result.classes) == 2 for result in shown):
             curves = {_who(result): report.roc_of(result) for result in shown if result.auc["value"] is not None}
             report.roc_figure(curves, at(name, "roc"), f"{name}: '{shown[0].classes[1]}'")
@@ -112,15 +104,12 @@ def _points(result: "ProbeResult", kind: str) -> Iterator[dict[str, Any]]:
 
 
 def _row(result: "ProbeResult") -> list[Any]:
-    from embedkit.probing import question
-
     return [
         result.data if result.test == result.data else f"{result.data} -> {result.test}",
         result.model,
         result.classifier,
         result.target,
         result.level,
-        question(result).learnt or "nothing learnt",
         result.n_train,
         result.n_test,
         result.n_groups,
@@ -137,7 +126,7 @@ def _compared(comparison: dict[str, Any]) -> str:
     if comparison["best"]:
         return "best"
     if not comparison["n"]:
-        return str(comparison["why"])
+        return "no image in common"
     difference, p = comparison["difference"], comparison["p_adjusted"]
     # Of one group in common there is no interval, and of one class no difference either.
     if p is None or difference["low"] is None:

@@ -5,7 +5,7 @@ parameter is chosen on other images than the judged ones, and every number with 
 """
 
 from embedkit.probing.conclude import conclude, ledger_of
-from embedkit.probing.contest import Question, compare_to_best, question, questions
+from embedkit.probing.contest import compare_to_best, question
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.heads.grids import GRIDS, Grid
 from embedkit.probing.identity import fingerprint
@@ -21,7 +21,6 @@ __all__ = [
     "Grid",
     "Kept",
     "ProbeResult",
-    "Question",
     "Settings",
     "check_classifier",
     "compare_to_best",
@@ -32,5 +31,4 @@ __all__ = [
     "plan_untrained",
     "probe",
     "question",
-    "questions",
 ]

@@ -1,7 +1,7 @@
 """Several results on the same images: each against the best, with p-values corrected for their number."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,39 +11,9 @@ from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.result import ProbeResult
 
 
-class Question(NamedTuple):
-    """What results must share to be compared: both sets, the target, the level, and what is learnt from what.
-
-    Attributes:
-        learnt: in words how images are divided into those that are learnt from and those that are judged; empty where
-            nothing is learnt.
-    """
-
-    data: str
-    test: str
-    target: str
-    level: str
-    learnt: str
-
-
-def question(result: ProbeResult) -> Question:
-    """Return what a result answers."""
-    protocol, settings = result.protocol, result.protocol["settings"]
-    group = f" by {protocol['group']}" if protocol["group"] else ""
-    learnt = {
-        "folds": f"{settings['repeats']} x {protocol['folds']} folds{group}, seed {settings['seed']}",
-        "sites": f"each {settings['sites']} held out",
-        "untrained": "",
-    }
-    how = learnt.get(protocol["split"], f"{protocol['split']} split")
-    return Question(result.data, result.test, result.target, result.level, how)
-
-
-def questions(results: Sequence[ProbeResult]) -> list[Question]:
-    """Return the question of each; of one that has learnt nothing that of the first that differs in nothing else."""
-    asked = [question(result) for result in results]
-    learnt = {one._replace(learnt=""): one for one in reversed(asked) if one.learnt}
-    return [learnt.get(one, one) for one in asked]
+def question(result: ProbeResult) -> tuple[str, str, str, str]:
+    """Return what results must share to be compared: both sets, the target and the level."""
+    return result.data, result.test, result.target, result.level
 
 
 def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> list[dict[str, Any]]:
@@ -58,15 +28,13 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
     Returns:
         For each result an empty dictionary if it stands alone, else ``best`` (whether it is), ``to`` (model and
         classifier of the best), ``n`` (rows both judged), ``difference`` (of the macro AUCs, an interval), ``p``,
-        ``p_adjusted`` and ``p_method``; of the best only the first two. Where the two can't be compared, because they
-        judged no image in common or have other classes or labels, ``n`` is 0, the difference and its p are None, and
-        ``why`` says it in words.
+        ``p_adjusted`` and ``p_method``; of the best only the first two. Of one that judged no image of those that the
+        best judged ``n`` is 0 and the difference and its p None.
     """
     found: list[dict[str, Any]] = [{} for _ in results]
     judged = [number for number, result in enumerate(results) if result.auc["value"] is not None]
-    asked_by = questions(results)
-    for asked in dict.fromkeys(asked_by[number] for number in judged):
-        several = [number for number in judged if asked_by[number] == asked]
+    for asked in dict.fromkeys(question(results[number]) for number in judged):
+        several = [number for number in judged if question(results[number]) == asked]
         if len(several) < 2:
             continue
         best = max(several, key=lambda number: (results[number].auc["value"], -number))
@@ -82,8 +50,8 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
 
 def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> dict[str, Any]:
     a, b, groups = on_common_rows(result, best)
-    if why := _apart(result, best, a, b):
-        return {"n": 0, "difference": None, "p": None, "p_adjusted": None, "p_method": "", "why": why}
+    if not len(groups):
+        return {"n": 0, "difference": None, "p": None, "p_adjusted": None, "p_method": ""}
     settings = result.protocol["settings"]
     replicates, seed = settings["replicates"], settings["seed"]
     difference = paired(a, b, groups, replicates, seed, ["auc"])["auc"]
@@ -91,16 +59,6 @@ def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> di
     if permutations and np.array_equal(a.fold, b.fold):
         p, method = permutation(a, b, groups, permutations, seed), f"{permutations} permutations"
     return {"n": len(a.fold), "difference": difference, "p": p, "p_adjusted": None, "p_method": method}
-
-
-def _apart(one: ProbeResult, two: ProbeResult, a: Judged, b: Judged) -> str:
-    """Say why two results can't be compared on the rows that both judged; empty if they can."""
-    if not len(a.fold):
-        return "no image in common"
-    if one.classes != two.classes:
-        few, many = sorted((set(one.classes), set(two.classes)), key=len)
-        return f"other classes: only one of the two has {', '.join(sorted(many - few))}"
-    return "" if np.array_equal(a.truth, b.truth, equal_nan=True) else "other labels of the same images"
 
 
 def on_common_rows(one: ProbeResult, two: ProbeResult) -> tuple[Judged, Judged, np.ndarray]:

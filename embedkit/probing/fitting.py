@@ -9,7 +9,7 @@ import numpy as np
 from embedkit.extraction import Progress
 from embedkit.probing.heads.grids import Grid
 from embedkit.probing.heads.standard import standardise
-from embedkit.probing.measures.calibration import learnt_temperature
+from embedkit.probing.measures.calibration import fit_temperature
 from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
 from embedkit.probing.sample import Sample
@@ -47,6 +47,10 @@ def fit_folds(fitter: "Fitter", plan: Plan, progress: Progress) -> list[FoldFit]
         fits.append(fitter.fit(plan, fold))
         progress.advance(1)
     return fits
+
+
+# A temperature near the largest that is tried.
+_USELESS = 900.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Fitter:
             return Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
 
         choice, chosen = best(self.grid.parameter, values, map(at, range(len(values))), by)
-        # Images that rank no value teach nothing about probabilities either.
-        known = bool(choice.scores)
-        return choice, learnt_temperature(at(chosen).scores, truth[judged], exclusive) if known else None
+        # Images that rank no value teach nothing about probabilities either, and scores that say nothing of them would
+        # be divided until all probabilities are the same.
+        temperature = fit_temperature(at(chosen).scores, truth[judged], exclusive) if choice.scores else np.inf
+        return choice, temperature if temperature < _USELESS else None

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from embedkit.cache import EmbeddingSet
-from embedkit.probing import ProbeResult, compare_to_best, probe, question, questions
+from embedkit.probing import ProbeResult, compare_to_best, probe
 from embedkit.probing.contest import on_common_rows
 from embedkit.probing.measures.compare import holm, paired
 from tests.probing.making import clustered, split_of
@@ -86,46 +86,9 @@ def test_results_without_an_image_in_common_are_not_compared(results: list[Probe
         "p": None,
         "p_adjusted": None,
         "p_method": "",
-        "why": "no image in common",
     }
     other = found[int(found[0]["best"])]
     assert (other["n"], other["p_adjusted"]) == (200, other["p"])
-
-
-def _cut(result: ProbeResult, split: str, **settings: object) -> ProbeResult:
-    known = {**result.protocol["settings"], **settings}
-    return replace(result, protocol={**result.protocol, "split": split, "settings": known})
-
-
-def test_results_that_learnt_from_other_images_are_not_compared(results: list[ProbeResult]) -> None:
-    """Folds learn from images that a published split judges, so a difference would be that of the splits."""
-    good, noisy, worthless = results
-    others = [_cut(good, "published"), _cut(good, "folds", seed=1), _cut(good, "sites", sites="site")]
-    assert len({question(one).learnt for one in [good, *others]}) == 4
-    assert compare_to_best([noisy, *others]) == [{}] * 4
-    found = compare_to_best([noisy, others[0], worthless])
-    assert (found[1], found[2]["to"]) == ({}, {"model": "noisy", "classifier": "lda"})
-
-
-def test_what_has_learnt_nothing_stands_beside_what_has(results: list[ProbeResult]) -> None:
-    good, _, worthless = results
-    zero = _cut(worthless, "untrained")
-    assert questions([zero, good]) == [question(good)] * 2
-    assert compare_to_best([zero, good])[0]["to"]["model"] == "good"
-    assert compare_to_best([zero, zero])[1]["to"]["model"] == "worthless"
-
-
-def test_other_classes_and_labels_leave_the_rest_of_the_table(results: list[ProbeResult]) -> None:
-    worthless, second, good = sorted(results, key=lambda one: one.auc["value"])
-    rare = replace(second, classes=[*second.classes, "rare"])
-    rare = replace(rare, predictions=second.predictions.assign(score_rare=0.0))
-    swapped = worthless.predictions["truth"].map(dict(zip(good.classes, good.classes[::-1], strict=True)))
-    wrong = replace(worthless, predictions=worthless.predictions.assign(truth=swapped))
-    found = compare_to_best([good, rare, wrong, worthless])
-    assert (found[1]["n"], found[1]["why"]) == (0, "other classes: only one of the two has rare")
-    assert (found[2]["n"], found[2]["why"]) == (0, "other labels of the same images")
-    assert found[3]["n"] == 300
-    assert found[3]["p_adjusted"] == found[3]["p"]
 
 
 def test_delong_is_taken_for_independent_images_of_two_classes() -> None:

@@ -15,8 +15,6 @@ NAMES = ("brier", "ece")
 ERROR = NAMES.index("ece")
 BINS = 15
 _LARGEST_LOG_TEMPERATURE = np.log(1e3)
-# Near the largest.
-_USELESS = 900.0
 _Z = 1.959963984540054
 
 
@@ -97,19 +95,6 @@ def measure_calibration(truth: np.ndarray, probability: np.ndarray, exclusive: b
     brier = ratio(np.where(known, error, 0.0).T @ weights, total)
     gaps = np.abs(_gaps(held, claimed, weights)).sum(axis=1)
     return np.column_stack([mean_of_defined(brier.T), mean_of_defined(gaps.T)])
-
-
-def learnt_temperature(scores: np.ndarray, truth: np.ndarray, exclusive: bool) -> float | None:
-    """Return `fit_temperature`, None where the rows can't teach it.
-
-    These are rows of one class, and rows of which the scores say nothing: they would be divided until all
-    probabilities are the same.
-    """
-    known = truth[:, ~np.isnan(truth).all(axis=0)]
-    if not known.size or not (np.nanmax(known, axis=0) > np.nanmin(known, axis=0)).any():
-        return None
-    temperature = fit_temperature(scores, truth, exclusive)
-    return temperature if temperature < _USELESS else None
 
 
 def bins_moved(truth: np.ndarray, probability: np.ndarray, exclusive: bool, W: np.ndarray) -> np.ndarray:

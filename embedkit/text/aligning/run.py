@@ -13,7 +13,7 @@ from embedkit.cost import measured
 from embedkit.encoders import AlignedPair, TextTower, unit
 from embedkit.errors import EmbedkitError, unknown_name
 from embedkit.probing import Evidence, ProbeResult, Settings, conclude, fingerprint, make_plan
-from embedkit.probing.measures.calibration import learnt_temperature
+from embedkit.probing.measures.calibration import fit_temperature
 from embedkit.probing.plan import Plan
 from embedkit.probing.sample import Sample
 from embedkit.probing.splits import Fold
@@ -97,7 +97,7 @@ def align(
                 for sample, rows in ((plan.train, fold.val), (plan.test, fold.test))
             )
             scores.append(judged)
-            temperatures.append(learnt_temperature(chosen_on, labels.truth[fold.val], exclusive=True))
+            temperatures.append(fit_temperature(chosen_on, labels.truth[fold.val], exclusive=True))
         if len(plan.folds) > 1:
             say("aligning on all images")
             every = Fold(np.arange(len(plan.train)), None, np.empty(0, np.int64))

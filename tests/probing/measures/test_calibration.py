@@ -18,7 +18,6 @@ from embedkit.probing.measures.calibration import (
     bins_moved,
     claims,
     fit_temperature,
-    learnt_temperature,
     measure_calibration,
     probabilities,
     reliability,
@@ -171,17 +170,6 @@ def test_temperature_of_separable_or_reversed_scores_stays_within_its_limits() -
     truth = np.eye(3)[np.arange(30) % 3]
     assert 0.001 <= fit_temperature(truth, truth, True) < 0.05
     assert fit_temperature(-truth, truth, True) == pytest.approx(1000, rel=0.01)
-
-
-def test_rows_that_teach_no_temperature() -> None:
-    scores, truth = drawn(200, 3, 3)
-    assert learnt_temperature(scores, truth, True) == fit_temperature(scores, truth, True)
-    one_class = np.eye(3)[np.zeros(50, int)]
-    assert learnt_temperature(scores[:50], one_class, True) is None
-    assert learnt_temperature(scores[:50, :1], np.ones((50, 1)), False) is None
-    assert learnt_temperature(scores[:50, :1], np.full((50, 1), np.nan), False) is None
-    # Scores that are worse than none.
-    assert learnt_temperature(-truth, truth, True) is None
 
 
 def test_nothing_to_fit_on_is_refused() -> None:
