@@ -10,7 +10,7 @@ from embedkit.baselines import exchange
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import Progress
-from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question
+from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question, questions
 
 Read = Callable[[str, str], EmbeddingSet]
 
@@ -90,7 +90,7 @@ def trained_beside(results: Sequence[ProbeResult], folder: Path, progress: Progr
 
     Args:
         results: of probes, ranked. folder: of all results, where `embedkit baseline train` saves too.
-        progress: told of a saved network that can't be read or compared, which is left aside.
+        progress: told of a saved network that can't be read or compared, or is of another protocol: it is left aside.
     """
     found = []
     best = {question(one): one for one in reversed(results)}
@@ -110,5 +110,7 @@ def ranked(results: Sequence[ProbeResult], permutations: int = 0) -> list[ProbeR
     """
     comparisons = compare_to_best(results, permutations)
     compared = [replace(one, comparison=found) for one, found in zip(results, comparisons, strict=True)]
-    order = {question(one): number for number, one in reversed(list(enumerate(results)))}
-    return sorted(compared, key=lambda one: (order[question(one)], -(one.auc["value"] or 0)))
+    answered = questions(results)
+    first = [answered.index(asked) for asked in answered]
+    order = sorted(range(len(results)), key=lambda number: (first[number], -(results[number].auc["value"] or 0)))
+    return [compared[number] for number in order]

@@ -113,16 +113,26 @@ def networks(result: ProbeResult, folder: Path, progress: Progress) -> list[Prob
 
     Args:
         result: what they are to be set beside. folder: of all results, where `embedkit baseline train` saves too.
-        progress: told of a saved network that can't be read, which is left aside.
+        progress: told of a saved network that can't be read, or is of another protocol: it is left aside.
     """
     place = folder_of(folder, result.data, result.test)
+    asked = question(result)
     found = []
     for path in sorted([*place.glob("*.trained.*.json"), *place.glob("*.fine-tuned.*.json")]):
         try:
-            found.append(ProbeResult.load(path))
+            trained = ProbeResult.load(path)
         except EmbedkitError as error:
             progress.note(f"left aside: {error}")
-    return [trained for trained in found if question(trained) == question(result)]
+            continue
+        answered = question(trained)
+        if answered == asked:
+            found.append(trained)
+        elif answered[:-1] == asked[:-1]:
+            progress.note(
+                f"left aside: {path} is of another protocol ({answered.protocol}) than {result.model} "
+                f"({asked.protocol}): the two have not learnt from the same images"
+            )
+    return found
 
 
 def _results(folder: Path, pattern: str) -> Iterator[tuple[Path, ProbeResult]]:

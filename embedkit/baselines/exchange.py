@@ -30,7 +30,7 @@ def exchange(probe: ProbeResult, trained: ProbeResult) -> dict[str, Any]:
     if question(probe) != question(trained):
         raise EmbedkitError(
             f"the probe is of {_in_words(probe)} and the trained network of {_in_words(trained)}: "
-            "compare results on the same sets, target and level"
+            "compare results on the same sets, target, level and protocol"
         )
     a, b, groups = on_common_rows(trained, probe)
     if not len(groups):
@@ -86,4 +86,4 @@ def _notes(probe: ProbeResult) -> list[str]:
 
 def _in_words(result: ProbeResult) -> str:
     where = result.data if result.data == result.test else f"{result.data} -> {result.test}"
-    return f"'{result.target}' of {where} per {result.level}"
+    return f"'{result.target}' of {where} per {result.level} ({question(result).protocol})"

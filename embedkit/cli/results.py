@@ -17,6 +17,7 @@ _COLUMNS = (
     "classifier",
     "target",
     "level",
+    "protocol",
     "train",
     "test",
     "groups",
@@ -34,8 +35,10 @@ def print_results(results: Sequence["ProbeResult"]) -> None:
     # What is the same for all says nothing in a table.
     idle = {"level"} if all(result.level == "image" for result in results) else set()
     idle |= {"to the best"} if not any(result.comparison for result in results) else set()
+    protocols = _protocols(results)
+    idle |= {"protocol"} if len(set(protocols)) == 1 else set()
     shown = [number for number, name in enumerate(_COLUMNS) if name not in idle]
-    rows = [[row[number] for number in shown] for row in map(_row, results)]
+    rows = [[row[number] for number in shown] for row in map(_row, results, protocols)]
     print_table([_COLUMNS[number] for number in shown], rows)
     _print_classes(results)
     _print_templates(results)
@@ -58,58 +61,95 @@ def write_tables(results: Sequence["ProbeResult"], files: Sequence[Path]) -> lis
     from embedkit.report import write_table
 
     for path in files:
-        write_table(_COLUMNS, [_row(result) for result in results], path)
+        write_table(_COLUMNS, list(map(_row, results, _protocols(results))), path)
     return list(files)
 
 
 def draw(results: Sequence["ProbeResult"], folder: Path) -> list[Path]:
     """Draw what can be drawn of each set's results into PNG files; return them."""
     from embedkit import report
-    from embedkit.probing import question
+    from embedkit.probing import questions
 
     files: list[Path] = []
+    asked = questions(results)
+    one_protocol = len({question[:-1] for question in asked}) == len(set(asked))
 
-    def at(name: str, kind: str) -> Path:
-        files.append(folder / f"{name.replace('/', '-')}.{kind}.png")
+    def at(*parts: str) -> Path:
+        files.append(folder / f"{'.'.join(parts).replace('/', '-')}.png")
         return files[-1]
 
-    for (data, test, target, level), several in groupby(results, question):
-        shown = list(several)
-        name = ".".join([data if data == test else f"{data}--{test}", target, *([level] if level != "image" else [])])
-        if all(len(result.classes) == 2 for result in shown):
-            curves = {_who(result): report.roc_of(result) for result in shown if result.auc["value"] is not None}
-            report.roc_figure(curves, at(name, "roc"), f"{name}: '{shown[0].classes[1]}'")
+    for question, several in groupby(zip(asked, results, _names(results), strict=True), lambda row: row[0]):
+        data, test, target, level, protocol = question
+        shown = [(who, result) for _, result, who in several]
+        parts = [data if data == test else f"{data}--{test}", target, *([level] if level != "image" else [])]
+        name = ".".join(parts if one_protocol else [*parts, protocol])
+        if all(len(result.classes) == 2 for _, result in shown):
+            curves = {who: report.roc_of(result) for who, result in shown if result.auc["value"] is not None}
+            report.roc_figure(curves, at(name, "roc"), f"{name}: '{shown[0][1].classes[1]}'")
         for kind in ("fraction", "shots"):
-            points = {_who(result): list(_points(result, kind)) for result in shown}
+            points = {who: list(_points(result, kind)) for who, result in shown}
             points = {who: some for who, some in points.items() if some}
             if points:
                 report.learning_curve_figure(points, at(name, f"{kind}-curve"), f"{name}: learning curve")
-        bins = {_who(result): result.calibration.get("reliability") for result in shown}
+        bins = {who: result.calibration.get("reliability") for who, result in shown}
         single = {who: some[0] for who, some in bins.items() if some and len(some) == 1}
         if single:
             report.reliability_figure(single, at(name, "reliability"), f"{name}: reliability")
-        for result in shown:
+        for who, result in shown:
             for curve in result.decision_curve if len(result.classes) == 2 else []:
-                place = at(f"{name}.{result.model}.{result.classifier}", "decision")
-                report.decision_curve_figure(curve, place, f"{name}: {_who(result)}")
+                place = at(name, who.replace(", ", "."), "decision")
+                report.decision_curve_figure(curve, place, f"{name}: {who}")
     return files
 
 
-def _who(result: "ProbeResult") -> str:
-    return f"{result.model}, {result.classifier}"
+def _names(results: Sequence["ProbeResult"]) -> list[str]:
+    """Return the name of each in a figure, where no two of one question may share theirs."""
+    return [
+        ", ".join([result.model, result.classifier, *chosen])
+        for result, chosen in zip(results, _choices(results), strict=True)
+    ]
 
 
 def _points(result: "ProbeResult", kind: str) -> Iterator[dict[str, Any]]:
     return (point for point in result.learning_curve.get("points", []) if point["kind"] == kind)
 
 
-def _row(result: "ProbeResult") -> list[Any]:
+def _protocols(results: Sequence["ProbeResult"]) -> list[str]:
+    """Return of each who is learnt from and judged, and the choices that tell it from others of its name there."""
+    from embedkit.probing import question
+
+    return [
+        "; ".join([question(result).protocol, *chosen])
+        for result, chosen in zip(results, _choices(results), strict=True)
+    ]
+
+
+def _choices(results: Sequence["ProbeResult"]) -> list[list[str]]:
+    """Return in which settings each differs from others of its question, model and classifier, else by which key."""
+    from embedkit.probing import questions
+
+    names = [
+        (*asked, result.model, result.classifier) for asked, result in zip(questions(results), results, strict=True)
+    ]
+    found = []
+    for name, result in zip(names, results, strict=True):
+        alike = [other for its, other in zip(names, results, strict=True) if its == name]
+        settings = [other.protocol["settings"] for other in alike]
+        own = result.protocol["settings"].items()
+        chosen = [f"{choice} {value}" for choice, value in own if any(other[choice] != value for other in settings)]
+        keys = [f"key {result.key}"] if any(other.key != result.key for other in alike) else []
+        found.append(chosen or keys)
+    return found
+
+
+def _row(result: "ProbeResult", protocol: str) -> list[Any]:
     return [
         result.data if result.test == result.data else f"{result.data} -> {result.test}",
         result.model,
         result.classifier,
         result.target,
         result.level,
+        protocol,
         result.n_train,
         result.n_test,
         result.n_groups,

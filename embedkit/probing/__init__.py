@@ -5,7 +5,7 @@ parameter is chosen on other images than the judged ones, and every number with 
 """
 
 from embedkit.probing.conclude import conclude, ledger_of
-from embedkit.probing.contest import compare_to_best, question
+from embedkit.probing.contest import compare_to_best, question, questions
 from embedkit.probing.evidence import Evidence
 from embedkit.probing.heads.grids import GRIDS, Grid
 from embedkit.probing.identity import fingerprint
@@ -31,4 +31,5 @@ __all__ = [
     "plan_untrained",
     "probe",
     "question",
+    "questions",
 ]

@@ -1,7 +1,7 @@
 """Several results on the same images: each against the best, with p-values corrected for their number."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,15 +9,51 @@ import pandas as pd
 from embedkit.probing.measures.compare import holm, paired, permutation
 from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.result import ProbeResult
+from embedkit.probing.untrained import UNTRAINED
+
+_UNTRAINED = "nothing learnt"
 
 
-def question(result: ProbeResult) -> tuple[str, str, str, str]:
-    """Return what results must share to be compared: both sets, the target and the level."""
-    return result.data, result.test, result.target, result.level
+class Question(NamedTuple):
+    """What results must share to be compared: both sets, the target, the level, and who is learnt from and judged."""
+
+    data: str
+    test: str
+    target: str
+    level: str
+    protocol: str
+
+
+def question(result: ProbeResult) -> Question:
+    """Return what a result answers."""
+    return Question(result.data, result.test, result.target, result.level, _protocol(result))
+
+
+def questions(results: Sequence[ProbeResult]) -> list[Question]:
+    """Return what each of several results answers.
+
+    What has learnt nothing can be set beside what has learnt by any protocol, and joins the first one of its set,
+    target and level.
+    """
+    own = [question(result) for result in results]
+    learnt = {asked[:-1]: asked for asked in reversed(own) if asked.protocol != _UNTRAINED}
+    return [learnt.get(asked[:-1], asked) if asked.protocol == _UNTRAINED else asked for asked in own]
+
+
+def _protocol(result: ProbeResult) -> str:
+    """Return in words what decides who is learnt from and who is judged: two that differ have not the same chances."""
+    kind, settings, group = (result.protocol[name] for name in ("split", "settings", "group"))
+    if kind == UNTRAINED:
+        return _UNTRAINED
+    words = {"published": "published split", "other set": "another set", "sites": f"sites of '{settings['sites']}'"}
+    words["folds"] = f"{result.protocol['folds']} folds"
+    again = f", {settings['repeats']} times" if settings["repeats"] > 1 else ""
+    groups = {"group": "", None: ", no groups"}.get(group, f", groups of '{group}'")
+    return f"{words[kind]}{again}{groups}"
 
 
 def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> list[dict[str, Any]]:
-    """Compare each result with the one of the highest AUC that answers the same `question`.
+    """Compare each result with the one of the highest AUC that answers the same question (`questions`).
 
     The best is picked on the same images, so being the best is flattered by the picking; the differences are paired,
     on the images that both judged, and their p-values corrected over the whole list after Holm.
@@ -33,8 +69,9 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
     """
     found: list[dict[str, Any]] = [{} for _ in results]
     judged = [number for number, result in enumerate(results) if result.auc["value"] is not None]
-    for asked in dict.fromkeys(question(results[number]) for number in judged):
-        several = [number for number in judged if question(results[number]) == asked]
+    answered = questions(results)
+    for asked in dict.fromkeys(answered[number] for number in judged):
+        several = [number for number in judged if answered[number] == asked]
         if len(several) < 2:
             continue
         best = max(several, key=lambda number: (results[number].auc["value"], -number))

@@ -82,6 +82,9 @@ def test_what_a_solver_counted_is_added(frozen: ProbeResult) -> None:
 def test_other_questions_and_other_images_are_refused(frozen: ProbeResult) -> None:
     with pytest.raises(EmbedkitError, match="compare results on the same sets"):
         exchange(frozen, replace(_trained(), target="grade"))
+    folded = {**_trained().protocol, "split": "folds", "folds": 5}
+    with pytest.raises(EmbedkitError, match=r"published split.*5 folds.*the same sets, target, level and protocol"):
+        exchange(frozen, replace(_trained(), protocol=folded))
     elsewhere = _trained()
     moved = elsewhere.predictions.assign(id="x" + elsewhere.predictions["id"].astype(str))
     with pytest.raises(EmbedkitError, match="no image"):

@@ -37,6 +37,9 @@ def test_train_prints_saves_and_exchanges(embedkit: Run, images: Path, tiny_mode
     assert as_json["ratios"]["wall_seconds"] > 0
     assert as_json["ratios"]["multiply_adds"] is None, "an ONNX graph is not counted"
     assert embedkit("show", trained).status == 0
+    threefold = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--folds", 3)
+    assert f"left aside: {trained} is of another protocol (2 folds" in threefold.err
+    assert "Beside a network" not in threefold.out
     trained.write_text("{")
     probed = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--folds", 2, "--replicates", 100)
     assert probed.status == 0

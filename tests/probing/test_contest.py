@@ -1,13 +1,14 @@
 """Several results on the same images, each against the best."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from embedkit.cache import EmbeddingSet
-from embedkit.probing import ProbeResult, compare_to_best, probe
+from embedkit.probing import ProbeResult, compare_to_best, probe, question, questions
 from embedkit.probing.contest import on_common_rows
 from embedkit.probing.measures.compare import holm, paired
 from tests.probing.making import clustered, split_of
@@ -64,6 +65,34 @@ def test_alone_there_is_nothing_to_compare(results: list[ProbeResult]) -> None:
     others = [replace(results[0], data="a"), replace(results[1], target="b"), replace(results[2], level="group")]
     assert compare_to_best(others) == [{}] * 3
     assert compare_to_best([]) == []
+
+
+def test_what_was_judged_by_another_protocol_is_not_compared(results: list[ProbeResult]) -> None:
+    X, y, groups = clustered(n=300, classes=2, patients=100, signal=2)
+    made = EmbeddingSet.from_arrays(X, y, groups=groups, split=np.array(["train", "test"])[groups % 2])
+    made.table["site"] = groups % 3
+    asked: list[dict[str, Any]] = [{}, {"split": "folds"}, {"split": "folds", "repeats": 2}, {"sites": "site"}]
+    asked += [{"split": "folds", "folds": 4}, {"group": "site"}]
+    found = [probe(made, classifier="centroid", **{**HOW, **how}) for how in asked]
+    assert [question(one).protocol for one in found] == [
+        "published split",
+        "3 folds",
+        "3 folds, 2 times",
+        "sites of 'site'",
+        "4 folds",
+        "published split, groups of 'site'",
+    ]
+    assert compare_to_best(found) == [{}] * len(found)
+    again = probe(made, classifier="lda", split="folds", class_weight="balanced", **HOW)
+    compared = compare_to_best([*found, again])
+    assert [bool(one) for one in compared] == [False, True, False, False, False, False, True]
+
+
+def test_what_learnt_nothing_is_compared_whatever_the_protocol(results: list[ProbeResult]) -> None:
+    untrained = replace(results[2], protocol={**results[2].protocol, "split": "untrained"})
+    assert [one["best"] for one in compare_to_best([untrained, results[0]])] == [False, True]
+    assert questions([untrained, results[0]]) == [question(results[0])] * 2
+    assert [one["best"] for one in compare_to_best([untrained, untrained])] == [True, False]
 
 
 def test_only_images_that_both_judged_are_compared(results: list[ProbeResult]) -> None:
