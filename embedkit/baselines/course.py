@@ -23,6 +23,11 @@ class Course:
     finished: bool = False
     cost: Cost = field(default_factory=Cost)
 
+    @property
+    def ranked(self) -> bool:
+        """Whether the best epoch was chosen by an AUC."""
+        return self.history[self.best - 1]["auc"] is not None
+
     def record(self) -> dict[str, Any]:
         """Return it in the types of JSON."""
         return {**vars(self), "cost": self.cost.to_dict()}

@@ -15,8 +15,9 @@ from embedkit.baselines.recipe import Recipe
 from embedkit.baselines.training import Lesson, Trainer
 from embedkit.cost import Cost, measured
 from embedkit.extraction import Progress
+from embedkit.probing.fitting import temperature_of
 from embedkit.probing.heads.balance import row_weights
-from embedkit.probing.measures.calibration import fit_temperature
+from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.plan import Plan
 from embedkit.probing.settings import Settings
 from embedkit.probing.splits import Fold, grouped_folds, inner_folds
@@ -27,7 +28,7 @@ VALIDATION_PARTS = 8
 
 @dataclass(frozen=True)
 class FoldFit:
-    """What one fold gave: how its training went, the judged scores (m, K), their temperature, what it cost."""
+    """What one fold gave: how its training went, the judged scores (m, K), their temperature or None, what it cost."""
 
     course: Course
     scores: np.ndarray
@@ -131,7 +132,10 @@ def fit_fold(
         scores = trainer.scores(pixels[int(judged[0, 1])].data, _pixel_rows(judged))
         known = trainer.scores(lesson.pixels, lesson.val_rows) if len(val) else None
         meter.multiply_adds = trainer.passes(len(judged) + len(val))
-    temperature = None if known is None else fit_temperature(known, lesson.val_truth, labels.exclusive)
+    temperature = None
+    if known is not None:
+        chosen_on = Judged(lesson.val_truth, known, np.zeros(len(val), np.int64), labels.exclusive)
+        temperature = temperature_of(chosen_on, course.ranked)
     return FoldFit(course, scores, temperature, by, len(val), course.cost + meter.cost)
 
 

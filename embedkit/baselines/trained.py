@@ -146,8 +146,17 @@ def _judge(
 
 
 def _notes(fits: Sequence[FoldFit], job: Training) -> list[str]:
-    late = sum(fit.course.best == job.recipe.epochs for fit in fits)
-    if not late:
-        return []
-    where = "" if len(fits) == 1 else f" in {late} of {len(fits)} folds"
-    return [f"the best epoch is the last{where}: more epochs might do better, and the trained network is understated"]
+    def of(count: int) -> str:
+        return "" if len(fits) == 1 else f" in {count} of {len(fits)} folds"
+
+    notes = []
+    if late := sum(fit.course.best == job.recipe.epochs for fit in fits):
+        notes.append(
+            f"the best epoch is the last{of(late)}: more epochs might do better, and the trained network is understated"
+        )
+    if blind := sum(fit.n_val > 0 and not fit.course.ranked for fit in fits):
+        notes.append(
+            f"no class has both sides in the validation images{of(blind)}: their loss chose the epoch, and no "
+            "temperature is fitted on them"
+        )
+    return notes

@@ -40,6 +40,25 @@ class FoldFit:
     temperature: float | None
 
 
+# A temperature near the largest that is tried.
+_USELESS = 900.0
+
+
+def temperature_of(chosen_on: Judged, ranked: bool) -> float | None:
+    """Return the temperature that the images of a choice give, None where they teach nothing about probabilities.
+
+    Images that can't rank what was to be chosen don't, and scores that say nothing of the images would be divided until
+    all probabilities are the same.
+
+    Args:
+        chosen_on: with the scores of what was chosen. ranked: whether the choice was by an AUC.
+    """
+    if not ranked:
+        return None
+    temperature = fit_temperature(chosen_on.scores, chosen_on.truth, chosen_on.exclusive)
+    return temperature if temperature < _USELESS else None
+
+
 def fit_folds(fitter: "Fitter", plan: Plan, progress: Progress) -> list[FoldFit]:
     """Return the fit of each fold of the plan."""
     fits = []
@@ -47,10 +66,6 @@ def fit_folds(fitter: "Fitter", plan: Plan, progress: Progress) -> list[FoldFit]
         fits.append(fitter.fit(plan, fold))
         progress.advance(1)
     return fits
-
-
-# A temperature near the largest that is tried.
-_USELESS = 900.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,4 @@ class Fitter:
             return Judged(truth[judged], np.concatenate([path[v] for path in paths]), number, exclusive)
 
         choice, chosen = best(self.grid.parameter, values, map(at, range(len(values))), by)
-        # Images that rank no value teach nothing about probabilities either, and scores that say nothing of them would
-        # be divided until all probabilities are the same.
-        temperature = fit_temperature(at(chosen).scores, truth[judged], exclusive) if choice.scores else np.inf
-        return choice, temperature if temperature < _USELESS else None
+        return choice, temperature_of(at(chosen), bool(choice.scores))

@@ -54,6 +54,15 @@ def test_what_can_be_learnt_is_learnt(learnt: ProbeResult) -> None:
     assert learnt.calibration["temperature"] > 0
 
 
+def test_validation_images_of_one_class_give_no_temperature(stripes: ImageSet, tmp_path: Path) -> None:
+    split = with_split(stripes, 48, 12)
+    kept = (split.table["split"] != "val") | (split.table["label"] == "class 1")
+    found = _train(replace(split, table=split.table[kept].reset_index(drop=True)), tmp_path)
+    assert list(found.calibration) == ["uncalibrated"]
+    assert found.decision_curve == []
+    assert any("no class has both sides in the validation images: their loss chose" in note for note in found.notes)
+
+
 def test_the_judged_images_are_those_of_the_probe(learnt: ProbeResult, stripes: ImageSet) -> None:
     beside = _probe(with_split(stripes, 48, 12))
     columns = ["id", "group", "fold", "truth"]
