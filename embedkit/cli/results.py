@@ -165,6 +165,8 @@ def _compared(comparison: dict[str, Any]) -> str:
         return ""
     if comparison["best"]:
         return "best"
+    if "why" in comparison:
+        return "not comparable"
     if not comparison["n"]:
         return "no image in common"
     difference, p = comparison["difference"], comparison["p_adjusted"]
@@ -273,5 +275,10 @@ def _print_baselines(results: Sequence["ProbeResult"]) -> None:
 
 
 def _print_notes(results: Sequence["ProbeResult"]) -> None:
-    for text in dict.fromkeys(note for result in results for note in result.notes):
+    apart = [
+        f"{name} (AUC {interval(result.auc)}) is not compared with the best: {result.comparison['why']}"
+        for name, result in zip(_names(results), results, strict=True)
+        if "why" in result.comparison
+    ]
+    for text in dict.fromkeys([*apart, *(note for result in results for note in result.notes)]):
         say(f"note: {text}")

@@ -9,6 +9,7 @@ import pandas as pd
 from embedkit.probing.measures.compare import holm, paired, permutation
 from embedkit.probing.measures.metrics import Judged
 from embedkit.probing.result import ProbeResult
+from embedkit.probing.target import listed
 from embedkit.probing.untrained import UNTRAINED
 
 _UNTRAINED = "nothing learnt"
@@ -65,7 +66,8 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
         For each result an empty dictionary if it stands alone, else ``best`` (whether it is), ``to`` (model and
         classifier of the best), ``n`` (rows both judged), ``difference`` (of the macro AUCs, an interval), ``p``,
         ``p_adjusted`` and ``p_method``; of the best only the first two. Of one that judged no image of those that the
-        best judged ``n`` is 0 and the difference and its p None.
+        best judged ``n`` is 0 and the difference and its p None; so they are, with ``why`` in words, where the truth of
+        the two is not the same.
     """
     found: list[dict[str, Any]] = [{} for _ in results]
     judged = [number for number, result in enumerate(results) if result.auc["value"] is not None]
@@ -87,8 +89,10 @@ def compare_to_best(results: Sequence[ProbeResult], permutations: int = 0) -> li
 
 def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> dict[str, Any]:
     a, b, groups = on_common_rows(result, best)
-    if not len(groups):
-        return {"n": 0, "difference": None, "p": None, "p_adjusted": None, "p_method": ""}
+    nothing = {"n": len(groups), "difference": None, "p": None, "p_adjusted": None, "p_method": ""}
+    why = _unlike(result, best, a, b)
+    if why or not len(groups):
+        return nothing | ({"why": why} if why else {})
     settings = result.protocol["settings"]
     replicates, seed = settings["replicates"], settings["seed"]
     difference = paired(a, b, groups, replicates, seed, ["auc"])["auc"]
@@ -96,6 +100,14 @@ def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> di
     if permutations and np.array_equal(a.fold, b.fold):
         p, method = permutation(a, b, groups, permutations, seed), f"{permutations} permutations"
     return {"n": len(a.fold), "difference": difference, "p": p, "p_adjusted": None, "p_method": method}
+
+
+def _unlike(result: ProbeResult, best: ProbeResult, a: Judged, b: Judged) -> str:
+    """Return why two results can't be paired on the images of both, "" where they can."""
+    if result.classes != best.classes or a.exclusive != b.exclusive:
+        return f"only one of the two has {listed(sorted(set(result.classes) ^ set(best.classes)))} among its classes"
+    differing = int((~np.isclose(a.truth, b.truth, equal_nan=True)).any(axis=1).sum())
+    return f"{differing} of the {len(a.truth)} images that both judged have other labels there" if differing else ""
 
 
 def on_common_rows(one: ProbeResult, two: ProbeResult) -> tuple[Judged, Judged, np.ndarray]:

@@ -21,6 +21,7 @@ from tests.probing.making import QUICK, a_set, split_of
         (lambda rows: rows[rows["group"] == rows["group"].mode()[0]], r"[+-]\d\.\d{3}"),
         (lambda rows: rows.iloc[:1], "-"),
         (lambda rows: rows.assign(id="other " + rows["id"]), "no image in common"),
+        (lambda rows: rows.assign(truth=rows["truth"].iloc[::-1].to_numpy()), "not comparable"),
     ],
 )
 def test_the_difference_to_the_best(
@@ -34,7 +35,9 @@ def test_the_difference_to_the_best(
     assert said[0] == "best"
     assert pd.Series(said[1]).str.fullmatch(pattern).all(), said[1]
     print_results(results)
-    assert said[1] in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert said[1] in printed
+    assert ("is not compared with the best: " in printed) == (said[1] == "not comparable")
 
 
 def test_results_that_differ_in_the_protocol_or_a_choice_alone_are_told_apart(

@@ -120,6 +120,20 @@ def test_results_without_an_image_in_common_are_not_compared(results: list[Probe
     assert (other["n"], other["p_adjusted"]) == (200, other["p"])
 
 
+def test_other_classes_and_other_labels_leave_one_pair_uncompared(results: list[ProbeResult]) -> None:
+    X, y, groups = clustered(n=300, classes=2, patients=100, signal=2)
+    rare = np.where(np.arange(300) % 10 == 0, 2, y)
+    three = probe(EmbeddingSet.from_arrays(X, rare, groups=groups), classifier="lda", **HOW)
+    table = results[2].predictions
+    mended = table["truth"].where(np.arange(300) >= 7, table["truth"].map({"0": "1", "1": "0"}))
+    relabelled = replace(results[2], predictions=table.assign(truth=mended))
+    compared = compare_to_best([results[0], three, relabelled])
+    assert compared[0]["best"]
+    assert (compared[1]["n"], compared[1]["difference"], compared[1]["p"]) == (300, None, None)
+    assert compared[1]["why"] == "only one of the two has 2 among its classes"
+    assert compared[2]["why"] == "7 of the 300 images that both judged have other labels there"
+
+
 def test_delong_is_taken_for_independent_images_of_two_classes() -> None:
     X, y, _ = clustered(n=300, classes=2, signal=2)
     noisy = X + np.random.default_rng(0).normal(size=X.shape)
