@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from embedkit.errors import EmbedkitError
 from embedkit.report.style import GREY, MARKERS, OKABE_ITO, drawing, legend, wrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _UNITS = {"fraction": "training groups (%)", "shots": "images per class"}
 
@@ -35,9 +40,7 @@ def learning_curve_figure(
             x, y = [p["amount"] for p in known], [p["auc"]["value"] for p in known]
             colour = OKABE_ITO[number % len(OKABE_ITO)]
             lines += axes.plot(x, y, color=colour, marker=MARKERS[number % len(MARKERS)], markersize=4, label=label)
-            axes.fill_between(
-                x, [p["auc"]["low"] for p in known], [p["auc"]["high"] for p in known], color=colour, alpha=0.15
-            )
+            _band(axes, x, [p["auc"]["low"] for p in known], [p["auc"]["high"] for p in known], colour)
         ticks = sorted({point["amount"] for points in curves.values() for point in points})
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -97,10 +100,17 @@ def decision_curve_figure(curve: Mapping[str, Any], path: Path, title: str, foot
     with drawing(path, title, footnote, keys=3) as axes:
         at = curve["threshold"]
         lines = axes.plot(at, curve["model"], color=OKABE_ITO[0], linewidth=1.6, label=f"act on '{curve['label']}'")
-        axes.fill_between(at, curve["low"], curve["high"], color=OKABE_ITO[0], alpha=0.15)
+        _band(axes, at, curve["low"], curve["high"], OKABE_ITO[0])
         lines += axes.plot(at, curve["treat_all"], color=OKABE_ITO[1], linestyle="--", label="act on everybody")
         lines += axes.plot(at, [0] * len(at), color=GREY, linestyle=":", label="act on nobody")
         best = max(*curve["model"], *curve["treat_all"], 0.01)
         axes.set(xlim=(0, 1), ylim=(-0.25 * best, 1.15 * best))
         axes.set(xlabel="threshold probability", ylabel="net benefit")
         legend(axes, lines)
+
+
+def _band(
+    axes: "Axes", x: Sequence[float], low: Sequence[float | None], high: Sequence[float | None], colour: str
+) -> None:
+    """Shade intervals; where a point has none, as of images of one patient, there is a gap."""
+    axes.fill_between(x, np.array(low, float), np.array(high, float), color=colour, alpha=0.15)

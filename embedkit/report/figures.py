@@ -29,8 +29,7 @@ class RocCurve:
         truth: bool, shape (n,), True for the positive class.
         score: shape (n,), higher means more likely positive.
         auc: the area under the curve, 0 to 1.
-        low: lower end of its 95 % interval.
-        high: upper end of its 95 % interval.
+        low, high: the ends of its 95 % interval, None where there is none, as of images of one patient.
         fold: shape (n,), the fold of each image where each fold has a classifier of its own, whose scores cannot be
             compared with another's.
     """
@@ -38,8 +37,8 @@ class RocCurve:
     truth: NDArray[np.bool_]
     score: NDArray[np.floating[Any]]
     auc: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     fold: NDArray[np.integer[Any]] | None = None
 
     def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -113,10 +112,7 @@ def roc_figure(curves: Mapping[str, RocCurve], path: Path, title: str, footnote:
     """
     if not curves:
         raise EmbedkitError(f"no curve to draw in {path}: give one or more")
-    labels = [
-        wrap(f"{name}: AUC {short(curve.auc)} ({short(curve.low)} to {short(curve.high)})", 62)
-        for name, curve in curves.items()
-    ]
+    labels = [wrap(f"{name}: AUC {_with_interval(curve)}", 62) for name, curve in curves.items()]
     with drawing(path, title, footnote, keys=len("\n".join(labels).splitlines())) as axes:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (2, 3)))
         lines = [
@@ -132,6 +128,12 @@ def roc_figure(curves: Mapping[str, RocCurve], path: Path, title: str, footnote:
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity")
         legend(axes, lines)
+
+
+def _with_interval(curve: RocCurve) -> str:
+    if curve.low is None or curve.high is None:
+        return short(curve.auc)
+    return f"{short(curve.auc)} ({short(curve.low)} to {short(curve.high)})"
 
 
 def umap_figure(

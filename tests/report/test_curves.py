@@ -49,3 +49,13 @@ def test_reliability_and_decision_curves_are_drawn(tmp_path: Path) -> None:
     assert "act on 'PNEUMONIA'" in text
     assert "act on everybody" in text
     assert "net benefit" in text
+
+
+def test_bands_have_gaps_where_there_is_no_interval(tmp_path: Path) -> None:
+    alone = {"kind": "shots", "amount": 1, "auc": {"value": 0.7, "low": None, "high": None}}
+    learning_curve_figure({"knn": [alone, point(2, 0.7), point(4, 0.8)]}, tmp_path / "some.svg", "t")
+    learning_curve_figure({"knn": [alone]}, tmp_path / "none.svg", "t")
+    assert "images per class" in words(tmp_path / "none.svg")
+    curve = {"label": "x", "threshold": [0.1, 0.5], "treat_all": [0.5, 0.2], "model": [0.55, 0.5]}
+    decision_curve_figure({**curve, "low": [None, None], "high": [None, None]}, tmp_path / "d.svg", "t")
+    assert "act on everybody" in words(tmp_path / "d.svg")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -59,6 +60,11 @@ def test_roc_svg_says_what_it_was_given(tmp_path: Path) -> None:
     assert "Lesion against normal" in text
     assert "Synthetic phantoms." in text
     assert OKABE_ITO[0].lower() in path.read_text().lower()
+
+
+def test_a_curve_without_an_interval_names_its_auc_alone(tmp_path: Path) -> None:
+    roc_figure({"one patient": replace(curve(), low=None, high=None)}, tmp_path / "roc.svg", "t")
+    assert words(tmp_path / "roc.svg").endswith("one patient: AUC .91 t")
 
 
 def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
