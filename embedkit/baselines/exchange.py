@@ -6,7 +6,7 @@ from typing import Any
 from embedkit.cost import Cost
 from embedkit.errors import EmbedkitError
 from embedkit.probing import ProbeResult
-from embedkit.probing.contest import on_common_rows, question
+from embedkit.probing.contest import in_common, on_common_rows, question
 from embedkit.probing.measures.compare import paired
 
 _RATIOS = ("wall_seconds", "processor_seconds", "multiply_adds", "energy_kwh")
@@ -43,7 +43,7 @@ def exchange(probe: ProbeResult, trained: ProbeResult) -> dict[str, Any]:
         "trained": _side(trained, costs[1]),
         "ratios": {name: _ratio(getattr(costs[1], name), getattr(costs[0], name)) for name in _RATIOS},
         "auc_difference": difference,
-        "n": len(groups),
+        "n": in_common(probe, trained),
         "notes": _notes(probe),
     }
 

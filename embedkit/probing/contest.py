@@ -47,7 +47,8 @@ def _protocol(result: ProbeResult) -> str:
     if kind == UNTRAINED:
         return _UNTRAINED
     words = {"published": "published split", "other set": "another set", "sites": f"sites of '{settings['sites']}'"}
-    words["folds"] = f"{result.protocol['folds']} folds"
+    # Another seed cuts other folds.
+    words["folds"] = f"{result.protocol['folds']} folds" + (f", seed {settings['seed']}" if settings["seed"] else "")
     again = f", {settings['repeats']} times" if settings["repeats"] > 1 else ""
     groups = {"group": "", None: ", no groups"}.get(group, f", groups of '{group}'")
     return f"{words[kind]}{again}{groups}"
@@ -99,7 +100,7 @@ def _difference(result: ProbeResult, best: ProbeResult, permutations: int) -> di
     p, method = difference.pop("p"), difference.pop("p_method")
     if permutations and np.array_equal(a.fold, b.fold):
         p, method = permutation(a, b, groups, permutations, seed), f"{permutations} permutations"
-    return {"n": len(a.fold), "difference": difference, "p": p, "p_adjusted": None, "p_method": method}
+    return {"n": in_common(result, best), "difference": difference, "p": p, "p_adjusted": None, "p_method": method}
 
 
 def _unlike(result: ProbeResult, best: ProbeResult, a: Judged, b: Judged) -> str:
@@ -117,6 +118,11 @@ def on_common_rows(one: ProbeResult, two: ProbeResult) -> tuple[Judged, Judged, 
     _, rows_a, rows_b = np.intersect1d(names_a, names_b, return_indices=True)
     codes = np.unique(groups[rows_a], return_inverse=True)[1]
     return _select(a, rows_a), _select(b, rows_b), np.asarray(codes)
+
+
+def in_common(one: ProbeResult, two: ProbeResult) -> int:
+    """Return how many images, or units of the level, both judged, each once however often the folds are repeated."""
+    return len(np.intersect1d(one.predictions["id"].to_numpy(str), two.predictions["id"].to_numpy(str)))
 
 
 def _numbered(predictions: pd.DataFrame) -> np.ndarray:

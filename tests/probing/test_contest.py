@@ -134,6 +134,15 @@ def test_other_classes_and_other_labels_leave_one_pair_uncompared(results: list[
     assert compared[2]["why"] == "7 of the 300 images that both judged have other labels there"
 
 
+def test_an_image_that_is_judged_in_each_repeat_counts_once() -> None:
+    X, y, groups = clustered(n=60, classes=2, patients=20)
+    noise = np.random.default_rng(0).normal(size=X.shape)
+    sets = [EmbeddingSet.from_arrays(vectors, y, groups=groups) for vectors in (X, X + noise)]
+    how = {"classifier": "lda", "folds": 3, "repeats": 2, "replicates": 50}
+    found = compare_to_best([probe(one, **how) for one in sets])
+    assert [one["n"] for one in found if not one["best"]] == [60]
+
+
 def test_delong_is_taken_for_independent_images_of_two_classes() -> None:
     X, y, _ = clustered(n=300, classes=2, signal=2)
     noisy = X + np.random.default_rng(0).normal(size=X.shape)
