@@ -70,8 +70,9 @@ def train(
     pixels = [decode_once(one, job.preprocessing, folder, workers, tell) for one in sets]
     known, unseen = _tables(sets, job, pixels)
     plan = make_plan(known, unseen, settings)
-    key = _key(job, [one for one in (known, unseen) if one is not None])
-    place = folder / f"{job.card.slug}.{key}"
+    tables = [one for one in (known, unseen) if one is not None]
+    # A network that is only judged otherwise is the same network.
+    place = folder / f"{job.card.slug}.{_key(job, tables, settings.of_fits())}"
     lock = FileLock(folder / f".{place.name}.lock")
     with writing_to(folder):
         lock.acquire()
@@ -80,7 +81,7 @@ def train(
         fits = [fit_fold(plan, number, job, pixels, place, tell) for number in range(len(plan.folds))]
     finally:
         lock.release()
-    result = _judge(plan, known, unseen, fits, job, key)
+    result = _judge(plan, known, unseen, fits, job, _key(job, tables, settings))
     total = sum((fit.cost for fit in fits), sum((one.cost for one in pixels), Cost()))
     for one in pixels:
         one.remove()
@@ -107,9 +108,9 @@ def _tables(
     return tables[0], tables[1] if len(tables) > 1 else None
 
 
-def _key(job: Training, tables: Sequence[EmbeddingSet]) -> str:
+def _key(job: Training, tables: Sequence[EmbeddingSet], settings: Settings) -> str:
     sets = [[one.name, one.targets, one.table.to_csv(index=False)] for one in tables]
-    text = json.dumps([sets, job.settings.to_dict()], sort_keys=True, default=str)
+    text = json.dumps([sets, settings.to_dict()], sort_keys=True, default=str)
     return cache_key({"training": job.describe(), "judged": text})
 
 

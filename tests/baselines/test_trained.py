@@ -161,6 +161,21 @@ def test_weights_are_the_start_and_part_of_the_key(stripes: ImageSet, learnt: Pr
     assert found.protocol["training"]["weights"] is not None
 
 
+def test_a_network_that_is_only_judged_otherwise_is_not_trained_again(
+    stripes: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = with_split(stripes, 48, 12)
+    first = _train(dataset, tmp_path, epochs=1)
+    monkeypatch.setattr("embedkit.baselines.training.Trainer._epoch", lambda *_: pytest.fail("it is trained again"))
+    again = _train(dataset, tmp_path, epochs=1, replicates=60, specificity=0.8)
+    pd.testing.assert_frame_equal(again.predictions, first.predictions)
+    per_patient = _train(dataset, tmp_path, epochs=1, level="group")
+    assert (first.n_test, per_patient.n_test) == (20, 10)
+    assert len({first.key, again.key, per_patient.key}) == 3, "each result has its own file"
+    with pytest.raises(pytest.fail.Exception, match="it is trained again"):
+        _train(dataset, tmp_path, epochs=1, seed=1)
+
+
 def test_a_bad_image_is_named_and_not_judged(tmp_path: Path) -> None:
     dataset = with_split(write_set(tmp_path / "images", "bad", 32), 20, 4)
     Path(dataset.addresses()[-1]).write_bytes(b"")
