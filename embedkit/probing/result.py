@@ -167,10 +167,22 @@ class ProbeResult:
         wrong = wrong or [name for name in NUMBERS if not {"value", "low", "high"} <= set(value[name])]
         if wrong:
             raise _no_result(path, f"'{wrong[0]}' is not what it should be")
-        predictions = pd.DataFrame(value["predictions"])
-        for column in [name for name in map(str, predictions.columns) if name.startswith("score_")]:
-            predictions[column] = predictions[column].astype(float).fillna(-np.inf)
+        predictions = _predictions(path, value["predictions"], value["classes"])
         return cls(**{name: value[name] for name in names} | {"predictions": predictions})
+
+
+def _predictions(path: Path, columns: dict[str, Any], classes: list[str]) -> pd.DataFrame:
+    scores = [f"score_{name}" for name in classes]
+    try:
+        table = pd.DataFrame(columns)
+        table[scores] = table[scores].astype(float).fillna(-np.inf)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_result(path, "its predictions are no table with the scores of each class") from error
+    truth = ["truth"] if "truth" in table else [f"truth_{name}" for name in classes]
+    absent = [name for name in ("id", "group", "fold", *truth) if name not in table]
+    if absent or table.empty:
+        raise _no_result(path, f"its predictions lack '{absent[0]}'" if absent else "it has no predictions")
+    return table
 
 
 def _no_result(path: Path, why: str) -> EmbedkitError:

@@ -124,6 +124,13 @@ def test_a_damaged_result_file(embedkit: Run, tiny_model: str, images: Path, pla
         _refused(embedkit("show", path), name, "run the probe again")
     path.write_text(json.dumps(good)[:-50])
     _refused(embedkit("show", path), "run the probe again")
+    uneven = {**good["predictions"], "fold": [0]}
+    for predictions in ({}, uneven):
+        path.write_text(json.dumps({**good, "predictions": predictions}))
+        _refused(embedkit("show", path), path.name, "predictions", "run the probe again")
+        again = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}")
+        assert (again.status, "done before" in again.err) == (0, False), again.err
+        assert json.loads(path.read_text())["predictions"] == good["predictions"]
 
 
 def test_a_seed_and_a_device_that_mean_nothing(embedkit: Run, tiny_model: str, images: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,15 @@ def a_result(**changes: Any) -> ProbeResult:
         "protocol": {"seed": 0},
         "notes": ["a note"],
         "predictions": pd.DataFrame(
-            {"id": ["7", "08"], "group": ["p", None], "truth_x": [1.0, np.nan], "score_x": [1 / 3, -1e-30]}
+            {
+                "id": ["7", "08"],
+                "group": ["p", None],
+                "fold": [0, 0],
+                "truth_mel": [1.0, np.nan],
+                "truth_n\u00e6vus": [0.0, 1.0],
+                "score_mel": [1 / 3, -1e-30],
+                "score_n\u00e6vus": [0.5, 0.25],
+            }
         ),
     }
     numbers = dict.fromkeys(NUMBERS, INTERVAL)
@@ -70,7 +79,7 @@ def test_the_file_is_plain_json_without_nan(tmp_path: Path) -> None:
         raise AssertionError(word)
 
     value = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"), parse_constant=refuse)
-    assert value["predictions"]["truth_x"] == [1.0, None]
+    assert value["predictions"]["truth_mel"] == [1.0, None]
     assert value["classes"] == ["mel", "n\u00e6vus"]
 
 
@@ -83,8 +92,9 @@ def test_the_shape_is_that_of_the_design() -> None:
 
 
 def test_the_score_of_a_class_that_was_not_learnt_comes_back_as_it_was(tmp_path: Path) -> None:
-    table = pd.DataFrame({"id": ["7", "8"], "truth": ["a", "b"], "score_a": [-np.inf, -1.0], "score_b": [0.5, -np.inf]})
-    a_result(predictions=table).save(tmp_path / "r.json")
+    columns = {"id": ["7", "8"], "group": ["p", None], "fold": [0, 1], "truth": ["a", "b"]}
+    table = pd.DataFrame({**columns, "score_a": [-np.inf, -1.0], "score_b": [0.5, -np.inf]})
+    a_result(classes=["a", "b"], predictions=table).save(tmp_path / "r.json")
     pd.testing.assert_frame_equal(ProbeResult.load(tmp_path / "r.json").predictions, table)
 
 
@@ -158,6 +168,29 @@ def test_a_truncated_file_is_told(tmp_path: Path, cut: int) -> None:
 )
 def test_another_file_is_told(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "r.json").write_text(text)
+    with pytest.raises(EmbedkitError, match=message):
+        ProbeResult.load(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda columns: columns.clear(), "scores of each class"),
+        (lambda columns: columns["fold"].pop(), "no table"),
+        (lambda columns: columns.pop("score_mel"), "scores of each class"),
+        (lambda columns: columns.update(score_mel=["high", "low"]), "scores of each class"),
+        (lambda columns: columns.pop("truth_mel"), "lack 'truth_mel'"),
+        (lambda columns: columns.pop("fold"), "lack 'fold'"),
+        (lambda columns: [values.clear() for values in columns.values()], "no predictions"),
+    ],
+)
+def test_predictions_that_are_not_whole_are_told(
+    tmp_path: Path, damage: Callable[[dict[str, list[Any]]], object], message: str
+) -> None:
+    a_result().save(tmp_path / "r.json")
+    value = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    damage(value["predictions"])
+    (tmp_path / "r.json").write_text(json.dumps(value))
     with pytest.raises(EmbedkitError, match=message):
         ProbeResult.load(tmp_path / "r.json")
 
