@@ -1,16 +1,19 @@
 """Several encoders, sets and classifiers in one call: what is done is read, and each is compared to the best."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from embedkit import api, saved
+import numpy as np
+
+from embedkit import api, datasets, saved
 from embedkit.baselines import exchange
 from embedkit.cache import EmbeddingSet
 from embedkit.errors import EmbedkitError
-from embedkit.extraction import Progress
-from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, question, questions
+from embedkit.extraction import AnyJob, Progress
+from embedkit.probing import Kept, ProbeResult, Settings, compare_to_best, fingerprint, make_plan, question, questions
 
 Read = Callable[[str, str], EmbeddingSet]
 
@@ -44,6 +47,41 @@ class Cell:
             return None
         known = result.protocol.get("fingerprint")
         return result if known == fingerprint(self.train, self.test, self.settings) else None
+
+
+def refuse_early(
+    data: Sequence[str],
+    test: str | None,
+    choices: Sequence[Settings],
+    jobs: Sequence[AnyJob],
+    cache: Path,
+    root: Path | None,
+) -> None:
+    """Refuse what the tables of sets don't permit before hours go into embedding them.
+
+    Args:
+        data, test, choices: as in `cells`. jobs: of the encoders. cache, root: the folders of caches and of sets; sets
+            that are cached, or not here, are left.
+
+    Raises:
+        EmbedkitError: as in `embedkit.probing.make_plan`.
+    """
+    plans = list(dict.fromkeys(replace(one, classifier=Settings.classifier) for one in choices))
+    for name in api.each(data):
+        names = [name] if test is None else [name, test]
+        stores = [job.store(cache, datasets.dataset_name(one)) for job in jobs for one in names]
+        if not all(store.path.exists() for store in stores):
+            with suppress(datasets.DatasetNotFound):
+                train, *unseen = [_unembedded(datasets.open_dataset(one, root), names.index(one)) for one in names]
+                for settings in plans:
+                    make_plan(train, unseen[0] if unseen else None, settings)
+
+
+def _unembedded(dataset: datasets.ImageSet, number: int) -> EmbeddingSet:
+    about = {"targets": dataset.targets, "facts": dataset.facts}
+    # Vectors that are those of another set would be taken for that set.
+    X = np.full((len(dataset), 1), number, np.float32)
+    return EmbeddingSet(X, dataset.table, {"name": dataset.name, "dataset": about})
 
 
 def cells(

@@ -1,7 +1,6 @@
 """``embedkit probe`` and ``embedkit show``: judged classifiers, and their table again from the saved results."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -141,7 +140,7 @@ def probe(
     how: dict[str, Any] = {"weights": places.weights, "precision": places.precision, "device": places.device}
     where: dict[str, Any] = {"cache": api.cache_folder(places.cache), "root": places.root, "workers": places.workers}
     jobs = {name: api.job_for(name, progress=steps, **how, **where) for name in api.each(model)}
-    _check_target(api.each(data), target, list(jobs.values()), where["cache"], places.root)
+    many.refuse_early(data, test, choices, list(jobs.values()), where["cache"], places.root)
     if len(jobs) > 1:
         sets = list(dict.fromkeys([*data, *([test] if test else [])]))
         api.bring_all_up_to_date(list(jobs.values()), sets, progress=steps, **where)
@@ -188,17 +187,3 @@ def numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_
         return tuple(kind(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise EmbedkitError(f"{option} {text} is no list of numbers: write it like 1,2,4") from error
-
-
-def _check_target(data: list[str], target: str | None, jobs: list[Any], cache: Path, root: Path | None) -> None:
-    """Refuse a target that a set does not have before hours go into embedding it; sets that are not here are left."""
-    from embedkit import datasets
-    from embedkit.probing.target import choose_target
-
-    for name in data:
-        own = datasets.dataset_name(name)
-        if all(job.store(cache, own).path.exists() for job in jobs):
-            continue
-        with suppress(datasets.DatasetNotFound):
-            found = datasets.open_dataset(name, root)
-            choose_target(target, found.targets, found.name)

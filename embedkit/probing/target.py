@@ -40,8 +40,8 @@ def choose_target(name: str | None, targets: dict[str, tuple[str, ...]], data: s
     """
     if not targets:
         raise EmbedkitError(
-            f"{data} has no label, so nothing can be predicted: give its table a column label of classes, or columns "
-            "label_NAME of 0 and 1, or name another set"
+            f"{data} has no label, so nothing can be predicted. A table (csv:) has its classes in a column called "
+            "label (rename it), or 0 and 1 in columns label:NAME; of a folder (folder:) each class is one inside it"
         )
     if name is None:
         return next(iter(targets))

@@ -205,9 +205,34 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def test_a_target_that_is_none_is_refused_before_the_set_is_embedded(
-    embedkit: Run, tiny_model: str, images: Path, place: Path
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--target", "labl"), "unknown target 'labl'"),
+        (("--by", "gender"), "unknown column 'gender'"),
+        (("--group", "patient"), "unknown group column 'patient'"),
+        (("--level", "image", "--level", "study"), "unknown column 'study'"),
+        (("--sites", "clinic"), "unknown column 'clinic'"),
+        (("--test", "folder:others"), "blue"),
+    ],
+)
+def test_what_a_table_does_not_permit_is_refused_before_the_set_is_embedded(
+    embedkit: Run, tiny_model: str, images: Path, place: Path, words: tuple[str, ...], said: str
 ) -> None:
-    done = embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", "--target", "labl")
-    _refused(done, "unknown target 'labl'", "label")
+    write_images(place / "others", {"red": (150, 100, 100), "blue": (100, 100, 150)})
+    _refused(embedkit("probe", "--model", tiny_model, "--data", f"folder:{images}", *words), said)
     assert not list(place.rglob("*.h5*"))
+
+
+def test_a_table_without_a_label_says_what_it_may_be_called(embedkit: Run, tiny_model: str, images: Path) -> None:
+    paths = [path.relative_to(images) for path in sorted(images.rglob("*.png"))]
+    rows = "".join(f"{path},{path.parts[0]}\n" for path in paths)
+    (images / "t.csv").write_text(f"path,diagnosis\n{rows}")
+    done = embedkit("probe", "--model", tiny_model, "--data", f"csv:{images / 't.csv'}")
+    _refused(done, "has no label", "called label (rename it)", "label:NAME")
+    flags = "".join(f"{path},{int(path.parts[0] == 'red')},{number % 2}\n" for number, path in enumerate(paths))
+    (images / "t.csv").write_text(f"path,label:red,label:odd\n{flags}")
+    words = ("probe", "--model", tiny_model, "--data", f"csv:{images / 't.csv'}", "--replicates", "100", "--json")
+    done = embedkit(*words)
+    assert done.status == 0, done.err
+    assert [one["label"] for one in done.results[0]["per_class"]] == ["red", "odd"]
