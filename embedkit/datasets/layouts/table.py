@@ -21,6 +21,7 @@ from embedkit.datasets.tabular import as_text, read_rows, typed
 from embedkit.errors import EmbedkitError
 
 _MANY = "label:"
+_OWN = ("label", "split", "group")
 _TRUTH = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
@@ -38,7 +39,9 @@ def read_csv(file: Path, base: Path) -> Contents:
     Raises:
         EmbedkitError: the table can't be read, or a row of it can't be used; the message names the line.
     """
-    return from_rows(with_paths(file, lambda names: read_rows(file, names)), file, base)
+    rows = with_paths(file, lambda names: read_rows(file, names))
+    _refuse_capitals(file, [str(name) for name in rows])
+    return from_rows(rows, file, base)
 
 
 def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
@@ -65,7 +68,7 @@ def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
     # One by one in a dictionary: a table that grows by thousands of columns is slow, and pandas warns of it.
     columns = {"id": _ids(file, rows), "path": rows["path"]}
     targets: dict[str, tuple[str, ...]] = {}
-    for name in ("label", "split", "group"):
+    for name in _OWN:
         if name in rows:
             columns[name] = as_text(rows[name])
     if "label" in columns and columns["label"].notna().any():
@@ -82,6 +85,17 @@ def from_rows(rows: pd.DataFrame, file: Path, base: Path) -> Contents:
     if channels:
         facts["channels"] = names
     return Contents(pd.DataFrame(columns).reset_index(drop=True), targets, facts)
+
+
+def _refuse_capitals(file: Path, names: list[str]) -> None:
+    """Refuse a column whose name means something here but for its capitals: it would be passed over in silence."""
+    for name in names:
+        own = name.lower()
+        if own in _OWN and own not in names:
+            raise EmbedkitError(
+                f"{file} has a column '{name}' and none named '{own}', which alone is read as the {own} of an image: "
+                f"rename it to '{own}' if it is that, and to something else if not."
+            )
 
 
 def _path(file: Path, base: Path, line: object, written: str) -> str:

@@ -45,6 +45,11 @@ def test_all_columns(folder: Path) -> None:
     assert found.root == folder
 
 
+def test_a_name_in_capitals_beside_the_plain_one_is_a_column_of_its_own(folder: Path) -> None:
+    found = opened(folder, "path,group,Group\na.png,p,control\n")
+    assert (found.table["group"][0], found.table["Group"][0]) == ("p", "control")
+
+
 def test_paths_alone_are_enough(folder: Path) -> None:
     found = opened(folder, "path\na.png\n")
     assert list(found.table) == ["id", "path"]
@@ -98,6 +103,9 @@ def test_one_label_and_several(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("path,Split\na.png,test\n", "has a column 'Split' and none named 'split'.*rename it to 'split' if it is that"),
+        ("path,label,GROUP\na.png,x,p\n", "a column 'GROUP' and none named 'group'"),
+        ("path,Label\na.png,x\n", "a column 'Label' and none named 'label'"),
         ("path,label:mass\na.png,1\nb.png,yes\n", "line 3: 'yes' in 'label:mass' is not 0 or 1"),
         ("path,label:\na.png,1\n", "'label:' needs a name of its own"),
         ("path,label:age,age\na.png,1,30\n", "'label:age' needs a name of its own"),
