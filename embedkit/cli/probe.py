@@ -81,7 +81,9 @@ def probe(
     shots: Annotated[
         str | None, typer.Option("--shots", help="Learning curve: images per class, like 1,2,4,8,16.")
     ] = None,
-    draws: Annotated[int, typer.Option("--draws", min=2, help="Of each point of a learning curve.")] = 5,
+    draws: Annotated[
+        int | None, typer.Option("--draws", min=2, help="Of each point of a learning curve [default: 5].")
+    ] = None,
     specificity: Annotated[float, typer.Option("--specificity", help="At which sensitivity is told.")] = 0.9,
     sensitivity: Annotated[float, typer.Option("--sensitivity", help="At which specificity is told.")] = 0.9,
     seed: options.Seed = 0,
@@ -105,7 +107,12 @@ def probe(
     check_tables(table or [])
     if pseudonymise:
         data, test = list(map(datasets.pseudonymous, data)), test and datasets.pseudonymous(test)
-    heads = api.each(classifier or ["logistic"])
+    heads, levels = api.each(classifier or ["logistic"]), api.each(level or ["image"])
+    one, curve = len(heads) * len(api.each(model)) == 1, fractions or shots
+    _refuse_idle(pool != "probabilities" and levels == ["image"], "--pool is of the images of a level: name a --level")
+    _refuse_idle(class_weight and heads == ["centroid"], "--class-weight changes no centroid: name another classifier")
+    _refuse_idle(draws and not curve, "--draws are of a learning curve: ask for one by --fractions or --shots")
+    _refuse_idle(permutations and one, "--permutations compare results: name several by --model or --classifier")
     api.check_names(model, [*data, *([test] if test else [])], heads)
     # Of several devices that embed, the first one fits.
     solves_on = next(iter(encoders.devices_of(places.device)), "cpu")
@@ -120,7 +127,7 @@ def probe(
             repeats=repeats,
             seed=seed,
             replicates=replicates,
-            class_weight=class_weight,
+            class_weight=class_weight if head != "centroid" else None,
             level=each_level,
             pool=pool if each_level != "image" else "probabilities",
             views=views,
@@ -129,11 +136,11 @@ def probe(
             sensitivity=sensitivity,
             fractions=numbers(fractions, "--fractions", float),
             shots=numbers(shots, "--shots", int),
-            draws=draws,
+            draws=draws or Settings.draws,
             device=solves_on,
         )
         for head in heads
-        for each_level in api.each(level or ["image"])
+        for each_level in levels
     ]
     steps = Steps()
     failed: set[tuple[str, str]] = set()
@@ -187,3 +194,9 @@ def numbers(text: str | None, option: str, kind: Callable[[str], _N]) -> tuple[_
         return tuple(kind(part) for part in text.split(",")) if text else ()
     except ValueError as error:
         raise EmbedkitError(f"{option} {text} is no list of numbers: write it like 1,2,4") from error
+
+
+def _refuse_idle(idle: object, what: str) -> None:
+    """Refuse an option that would change nothing, and be passed over in silence."""
+    if idle:
+        raise EmbedkitError(f"{what}, or leave it out")
