@@ -10,10 +10,15 @@ from embedkit.errors import EmbedkitError
 
 Rows = Sequence[Sequence[Any]]
 
+# A backslash of the cell's own would take the place of the one that keeps a bar from being a border.
+_MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "\r": " ", "\n": " "})
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
@@ -54,14 +59,20 @@ def _csv(cells: list[list[str]]) -> str:
 
 
 def _markdown(cells: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in cells]
+    lines = ["| " + " | ".join(cell.translate(_MARKDOWN) for cell in row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]]) + "\n"
 
 
 def _latex(cells: list[list[str]]) -> str:
-    lines = [" & ".join("".join(_LATEX.get(sign, sign) for sign in cell) for cell in row) + r" \\" for row in cells]
+    lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in cells]
     head = [f"\\begin{{tabular}}{{{'l' * len(cells[0])}}}", r"\toprule", lines[0], r"\midrule"]
     return "\n".join([*head, *lines[1:], r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_cell(cell: str) -> str:
+    text = "".join(_LATEX.get(sign, sign) for sign in cell)
+    # A bracket or a star at the start of a row would be an argument of the end of the row before.
+    return f"{{}}{text}" if text.lstrip().startswith(("[", "*")) else text
 
 
 _WRITERS: dict[str, Callable[[list[list[str]]], str]] = {".csv": _csv, ".md": _markdown, ".tex": _latex}

@@ -25,6 +25,15 @@ def test_markdown_escapes_its_bars(tmp_path: Path) -> None:
     assert len(lines) == 5
 
 
+def test_markdown_is_read_back(tmp_path: Path) -> None:
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table")
+    rows = [("a\\|b", "\\"), ("|\\\\|", "c\rd\r\ne\nf"), ("\\\\\\|x", "last\\")]
+    write_table(COLUMNS, rows, tmp_path / "t.md")
+    tokens = markdown.parse((tmp_path / "t.md").read_bytes().decode())
+    cells = ["".join(child.content for child in one.children) for one in tokens if one.type == "inline"]
+    assert cells == [*COLUMNS, "a\\|b", "\\", "|\\\\|", "c d  e f", "\\\\\\|x", "last\\"]
+
+
 def test_latex_escapes_what_means_something_there(tmp_path: Path) -> None:
     write_table(COLUMNS, ROWS, tmp_path / "t.tex")
     lines = (tmp_path / "t.tex").read_text(encoding="utf-8").splitlines()
@@ -33,6 +42,13 @@ def test_latex_escapes_what_means_something_there(tmp_path: Path) -> None:
     assert lines[4] == r"ham\_10 \& co & 0.9 | 0.8 \\"
     assert lines[6] == r"\textbackslash{}x\textasciicircum{}2\textasciitilde{} & \{1\}\#\$ \\"
     assert lines[-1] == r"\end{tabular}"
+
+
+def test_latex_takes_no_cell_for_an_argument_and_no_sign_for_another(tmp_path: Path) -> None:
+    write_table(COLUMNS, [("[2cm] a", "p < 0.001"), (" *", "a > b [c]")], tmp_path / "t.tex")
+    lines = (tmp_path / "t.tex").read_text(encoding="utf-8").splitlines()
+    assert lines[4] == r"{}[2cm] a & p \textless{} 0.001 \\"
+    assert lines[5] == r"{} * & a \textgreater{} b [c] \\"
 
 
 def test_another_ending_and_a_closed_place_are_told(tmp_path: Path) -> None:
