@@ -16,7 +16,10 @@ parser.add_argument("id", help="of the image that is asked about")
 parser.add_argument("--n", type=int, default=5, help="how many to show")
 arguments = parser.parse_args()
 
-e = ek.load(arguments.model, arguments.data)
+try:
+    e = ek.load(arguments.model, arguments.data)
+except ek.EmbedkitError as error:
+    parser.error(str(error))
 X = e.X / np.linalg.norm(e.X, axis=1, keepdims=True)
 asked = e.table.index[e.table["id"] == arguments.id]
 if len(asked) == 0:
