@@ -15,7 +15,7 @@ from embedkit.extraction import AnyJob, Derived, Progress, derive, embedding_cos
 from embedkit.extraction import extract as run_extraction
 
 if TYPE_CHECKING:
-    from embedkit.probing import ProbeResult
+    from embedkit.probing import Kept, ProbeResult
 
 
 def cache_folder(given: Path | str | None = None) -> Path:
@@ -177,6 +177,7 @@ def probe(
     weights: Path | str | None = None,
     precision: str | None = None,
     progress: Progress | None = None,
+    kept: "Kept | None" = None,
     **choices: Any,
 ) -> "ProbeResult":
     """Fit a classifier on cached embeddings and judge it on images of patients it has not seen.
@@ -188,20 +189,24 @@ def probe(
         classifier: ``logistic``, ``svm-linear``, ``svm-rbf``, ``knn``, ``lda`` or ``centroid``.
         target: what to predict, by default the set's first target. group: the column of patients or lesions.
         cache, root, weights, precision, progress: as in `extract`.
-        choices: the other fields of `embedkit.probing.Settings`: seed, folds, level, by, sites, fractions and more;
-            and ``kept``, as in `embedkit.probing.probe`.
+        kept: as in `embedkit.probing.probe`.
+        choices: the other fields of `embedkit.probing.Settings`: seed, folds, level, by, sites, fractions and more.
 
     Raises:
         EmbedkitError: as in `extract` and `embedkit.probing.probe`.
     """
+    from embedkit.probing import Settings
     from embedkit.probing import probe as run_probe
+
+    # Choices that make no sense are told before the minutes of embedding.
+    chosen = Settings.of(classifier=classifier, target=target, group=group, **choices).to_dict()
 
     def read(one: EmbeddingSet | str) -> EmbeddingSet:
         return embeddings(one, model, cache=cache, root=root, weights=weights, precision=precision, progress=progress)
 
     train = read(data)
     unseen = None if test is None else read(test)
-    result = run_probe(train, unseen, classifier=classifier, target=target, group=group, progress=progress, **choices)
+    result = run_probe(train, unseen, progress=progress, kept=kept, **chosen)
     return in_context(result, train, unseen)
 
 

@@ -174,6 +174,15 @@ def test_probe_of_a_name_needs_a_model() -> None:
         ek.probe("hei-med")
 
 
+def test_choices_that_make_no_sense_are_told_before_anything_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "embeddings", lambda *_, **__: pytest.fail("embeddings were asked for"))
+    for wrong in ({"seed": 1.5}, {"folds": 1}, {"classifier": "forest"}, {"fold": 5}, {"draws": "many"}):
+        with pytest.raises(ek.EmbedkitError, match=next(iter(wrong))):
+            ek.probe("hei-med", model="resnet18", cache=tmp_path, **wrong)
+
+
 def test_probe_refuses_vectors_that_are_not_finite() -> None:
     X = np.zeros((20, 2))
     X[3, 1] = np.nan

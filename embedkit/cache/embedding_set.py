@@ -12,6 +12,7 @@ from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
     import pandas as pd
+
 # Columns of a table that are no labels.
 _KEPT = ("id", "path", "digest", "group", "split")
 

@@ -92,10 +92,10 @@ def _damaged(path: Path, why: object) -> DamagedCache:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
-    # A pipe would be waited for.
-    if path.exists() and not path.is_file():
-        raise CacheError(f"{path} is no file: remove it")
     try:
+        # A pipe would be waited for.
+        if path.exists() and not path.is_file():
+            raise CacheError(f"{path} is no file: remove it")
         file = path.open("rb")
     except OSError as error:
         raise CacheError(f"{path} can't be read: {error.strerror}") from error

@@ -136,7 +136,7 @@ def _choices(results: Sequence["ProbeResult"]) -> list[list[str]]:
         alike = [other for its, other in zip(names, results, strict=True) if its == name]
         settings = [other.protocol["settings"] for other in alike]
         own = result.protocol["settings"].items()
-        chosen = [f"{choice} {value}" for choice, value in own if any(other[choice] != value for other in settings)]
+        chosen = [f"{choice} {value}" for choice, value in own if any(other.get(choice) != value for other in settings)]
         keys = [f"key {result.key}"] if any(other.key != result.key for other in alike) else []
         found.append(chosen or keys)
     return found

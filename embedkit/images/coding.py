@@ -108,6 +108,7 @@ def check_codec(dataset: Any, name: str) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
+    # What pydicom documents for a coding that it has no decoder of, such as video.
     except NotImplementedError as error:
         raise UnsupportedImage(
             f"{name}: its pixels are coded as {syntax.name}, which is not read. Export it uncompressed."

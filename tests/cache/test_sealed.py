@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from errno import EACCES
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from embedkit.cache import DamagedCache, ForeignCache
 from embedkit.cache.errors import CacheError
-from embedkit.cache.sealed import open_sealed, sealed_file, verify_seal
+from embedkit.cache.sealed import open_sealed, read_seal, sealed_file, verify_seal
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,7 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
     script = """
 import resource, sys
+from errno import EACCES
 from pathlib import Path
 import numpy as np
 from embedkit.cache.errors import CacheError
@@ -119,6 +121,7 @@ except CacheError as error:
 def test_a_writer_killed_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
+from errno import EACCES
 from pathlib import Path
 import numpy as np
 from embedkit.cache.sealed import sealed_file
@@ -142,6 +145,15 @@ def test_a_closed_folder_is_a_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CacheError, match="can't be written"), sealed_file(tmp_path / "x.h5", 1 << 16):
         pass
+
+
+def test_a_folder_that_cannot_be_entered_is_a_sentence(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise PermissionError(EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(CacheError, match="can't be read: Permission denied"):
+        read_seal(sealed)
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:

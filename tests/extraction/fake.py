@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from embedkit.datasets import ImageSet, open_dataset
-from embedkit.encoders import Preprocessing
+from embedkit.encoders import Occasion, Preprocessing
 from embedkit.extraction import Job, Report, extract
 
 PREPROCESSING = Preprocessing(
@@ -63,6 +63,16 @@ def job(encoder: FakeEncoder | None = None, dtype: str = "float32", **configurat
         lambda: "cpu",
         lambda *_: made,
     )
+
+
+def telling(encoder: FakeEncoder, told: list[str]) -> Job:
+    """Return a job whose encoder, when it is loaded, tells the engine of the run that it goes on from."""
+
+    def load(occasion: Occasion, _: str) -> FakeEncoder:
+        told.append(occasion.before)
+        return encoder
+
+    return replace(job(), load=load)
 
 
 def write_images(folder: Path, n: int, first: int = 0) -> None:

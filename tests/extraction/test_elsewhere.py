@@ -13,11 +13,10 @@ from embedkit import EmbedkitError, images
 from embedkit.cache import read
 from embedkit.cost import Cost
 from embedkit.datasets import open_dataset
-from embedkit.encoders import Occasion
-from embedkit.extraction import Interrupted, Job, Report, extract, extract_all
+from embedkit.extraction import Interrupted, Report, extract, extract_all
 from embedkit.extraction.elsewhere import together
 from embedkit.extraction.worker import Done, Share, Work, Worker
-from tests.extraction.fake import MANY, Failing, FakeEncoder, job, run
+from tests.extraction.fake import MANY, Failing, FakeEncoder, job, run, telling
 
 
 class InThisProcess:
@@ -94,18 +93,10 @@ def test_what_was_made_before_an_error_is_kept(many: Path, tmp_path: Path, error
 
 def test_workers_are_told_of_the_engine_of_the_run_that_they_go_on_from(many: Path, tmp_path: Path) -> None:
     told: list[str] = []
-
-    def loading(encoder: FakeEncoder) -> Job:
-        def load(occasion: Occasion, _: str) -> FakeEncoder:
-            told.append(occasion.before)
-            return encoder
-
-        return replace(job(), load=load)
-
     data, options = open_dataset(f"folder:{many}"), {"workers": 0, "batch": 8, "cluster": InThisProcess()}
     with pytest.raises(EmbedkitError):
-        extract(data, loading(Failing(after=70, engine="openvino")), tmp_path, **options)
-    extract(data, loading(FakeEncoder(engine="openvino")), tmp_path, **options)
+        extract(data, telling(Failing(after=70, engine="openvino"), told), tmp_path, **options)
+    extract(data, telling(FakeEncoder(engine="openvino"), told), tmp_path, **options)
     assert told == ["", "openvino"]
 
 

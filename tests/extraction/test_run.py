@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from PIL import Image
 from embedkit import EmbedkitError
 from embedkit.cache import DamagedCache, Store, read
 from embedkit.datasets import open_dataset
-from embedkit.encoders import Occasion
-from embedkit.extraction import Job, Silent, extract
-from tests.extraction.fake import Failing, FakeEncoder, expected, job, run, write_images
+from embedkit.extraction import Silent, extract
+from tests.extraction.fake import Failing, FakeEncoder, expected, job, run, telling, write_images
 
 
 def test_vectors_and_rows_follow_the_set(folder: Path, cache: Path) -> None:
@@ -244,18 +242,10 @@ def test_a_run_that_goes_on_is_told_of_the_engine_before_and_both_are_named(
     folder: Path, cache: Path, tmp_path: Path
 ) -> None:
     told: list[str] = []
-
-    def loading(encoder: FakeEncoder) -> Job:
-        def load(occasion: Occasion, _: str) -> FakeEncoder:
-            told.append(occasion.before)
-            return encoder
-
-        return replace(job(), load=load)
-
     dataset = open_dataset(f"folder:{folder}")
     with pytest.raises(EmbedkitError):
-        extract(dataset, loading(Failing(engine="openvino")), cache, workers=0, batch=8)
-    report = extract(dataset, loading(FakeEncoder(engine="torch")), cache, workers=0, batch=8)
+        extract(dataset, telling(Failing(engine="openvino"), told), cache, workers=0, batch=8)
+    report = extract(dataset, telling(FakeEncoder(engine="torch"), told), cache, workers=0, batch=8)
     assert told == ["", "openvino"]
     assert report.engine == "torch"
     assert read(report.path).provenance["engine"] == "openvino, torch"
