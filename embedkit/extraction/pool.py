@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
+from embedkit.extraction.buffers import receive, send
 from embedkit.extraction.processes import end_with, linked
 
 _Result = TypeVar("_Result")
@@ -73,7 +74,7 @@ class _One:
             # Answers come in the order of the calls: nobody asks before who asked last listens.
             self._listen.acquire()
         try:
-            return self.link.recv()
+            return receive(self.link)
         finally:
             self._listen.release()
 
@@ -90,4 +91,4 @@ def _serve(link: Connection, parent: int) -> None:
             result = function(*args)
         except Exception as error:
             failed = error
-        link.send((result, failed))
+        send(link, (result, failed))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedkit.extraction.buffers import receive
 from embedkit.extraction.pool import DiedError, Pool, _serve
 from embedkit.extraction.processes import linked
 
@@ -64,9 +65,9 @@ def test_a_process_that_dies_while_it_writes_is_seen_though_others_live() -> Non
     time.sleep(SECONDS)
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises((EOFError, OSError)):
-        link.recv()
+        receive(link)
     alive.send((abs, (-2,)))
-    assert alive.recv() == (2, None)
+    assert receive(alive) == (2, None)
     for one in (process, other):
         one.terminate()
         one.join()
