@@ -87,28 +87,40 @@ def decode_rows(rows: Sequence[int], addresses: Sequence[str], ways: Sequence[Pr
     done: list[int] = []
     pixels: list[list[Picture]] = []
     digests, failures = [], []
-    kinds = list(dict.fromkeys((way.least, way.on_device) for way in ways))
     for row, address in zip(rows, addresses, strict=True):
         try:
-            loaded = {kind: _loaded(address, *kind) for kind in kinds}
-            if len({digest for _, digest in loaded.values()}) > 1:
-                failures.append(Failure(row, "changed", f"{address}: it was changed while it was read: run again"))
-                continue
-            pixels.append([_prepared(loaded[way.least, way.on_device][0], way) for way in ways])
+            loaded, digest = _loaded(address, ways)
+            pixels.append([_prepared(image, way) for image, way in zip(loaded, ways, strict=True)])
         except images.ImageError as error:
             failures.append(Failure(row, error.reason, str(error)))
         except MemoryError:
             failures.append(Failure(row, "memory", f"{address}: not enough memory to decode it"))
         else:
             done.append(row)
-            digests.append(loaded[kinds[0]][1])
+            digests.append(digest)
     columns = zip(ways, zip(*pixels, strict=True), strict=True) if pixels else ()
     stacked = [list(each) if way.on_device else np.stack(each) for way, each in columns] or _nothing(ways)
     return Decoded(done, stacked, digests, failures)
 
 
-def _loaded(address: str, least: int | None, on_device: bool) -> "tuple[np.ndarray | images.Jpeg, str]":
-    return images.load_undecoded(address) if on_device else images.load(address, least)
+def _loaded(address: str, ways: Sequence[Prepares]) -> "tuple[list[images.Jpeg | np.ndarray], str]":
+    """Read an image once, and return it as each way has it decoded, and its digest.
+
+    Ways for which a JPEG is decoded at the same fraction of its size share the pixels.
+    """
+    found = images.read(address)
+    kinds = {(way.least, way.on_device) for way in ways}
+    shown: dict[Any, np.ndarray] = {}
+    each: list[images.Jpeg | np.ndarray] = []
+    for way in ways:
+        if way.on_device:
+            each.append(found.undecoded())
+            continue
+        size = found.size(way.least) if len(kinds) > 1 else None
+        if size not in shown:
+            shown[size] = found.pixels(way.least)
+        each.append(shown[size])
+    return each, found.digest
 
 
 def _prepared(image: "np.ndarray | images.Jpeg", way: Prepares) -> Picture:

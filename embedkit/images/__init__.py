@@ -22,7 +22,7 @@ from embedkit.images.errors import (
     UnsupportedImage,
 )
 from embedkit.images.jpeg import Jpeg
-from embedkit.images.loading import decode, digest, frame_count, load, load_undecoded
+from embedkit.images.loading import Read, decode, digest, frame_count, load, read
 from embedkit.images.policy import DECODERS, MAX_PIXELS, OVERSAMPLING, POLICY
 from embedkit.images.remote import is_known, is_remote
 from embedkit.images.remote import stamps as remote_stamps
@@ -41,6 +41,7 @@ __all__ = [
     "NoSuchPart",
     "NotAnImage",
     "NotFinite",
+    "Read",
     "SeveralFrames",
     "SizesDiffer",
     "TooManyPixels",
@@ -55,7 +56,7 @@ __all__ = [
     "is_remote",
     "join_channels",
     "load",
-    "load_undecoded",
+    "read",
     "remote_stamps",
     "split_address",
     "split_channels",

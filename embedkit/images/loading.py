@@ -1,6 +1,7 @@
 """An address to pixels and identity, whatever the format."""
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,38 +17,70 @@ from embedkit.images.window import Pixels
 _ONE_FRAME = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
 
 
-def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
-    """Read, identify and decode one image.
+@dataclass(frozen=True)
+class Read:
+    """An image that was read once, to be decoded in one way or in several.
+
+    Attributes:
+        name: what errors call it. digest: as `embedkit.images.digest` gives it, of what was read.
+        source: the bytes of its file, or its pixels where they are stored as such. frame: which of several frames.
+    """
+
+    name: str
+    digest: str
+    source: bytes | Pixels
+    frame: int | None = None
+
+    def pixels(self, least: int | None = None) -> Pixels:
+        """Return it decoded, (H, W, 3) uint8 RGB.
+
+        Args:
+            least: as in `decode`; channels are read at their full size, so that they go on lying over each other.
+
+        Raises:
+            ImageError: a subclass for each way an image can be bad; no other error escapes.
+        """
+        return decode(self.source, self.name, self.frame, least) if isinstance(self.source, bytes) else self.source
+
+    def undecoded(self) -> Pixels | Jpeg:
+        """Return it as it is if it is a JPEG that every decoder reads alike, else its pixels; raises as `pixels`."""
+        if isinstance(self.source, bytes) and self.frame is None and is_plain(self.source, self.name):
+            return Jpeg(self.source, self.name)
+        return self.pixels()
+
+    def size(self, least: int | None) -> tuple[int, int] | None:
+        """Return to what width and height it would be decoded: where it is the same, so are the pixels.
+
+        None where it has one size, or where that can't be told without decoding it.
+        """
+        return raster.drafted(self.source, least) if isinstance(self.source, bytes) else None
+
+
+def read(address: str) -> Read:
+    """Read and identify one image.
 
     Args:
         address: a file, a part of one as `split_address` reads it, or several files as `split_channels` reads them.
-        least: as in `decode`; channels are read at their full size, so that they go on lying over each other.
-
-    Returns:
-        Its pixels, (H, W, 3) uint8 RGB, and its digest as `digest` gives it, of the same bytes.
 
     Raises:
-        ImageError: a subclass for each way an image can be bad; no other error escapes.
+        ImageError: it can't be read. Whether it decodes is not asked, but of channels.
     """
     if several := split_channels(address):
-        parts = {name: load(part) for name, part in _given(several, address).items()}
-        pixels = channels.stack({name: part for name, (part, _) in parts.items()}, address)
-        return pixels, channels.identity(one for _, one in parts.values())
+        parts = {name: read(part) for name, part in _given(several, address).items()}
+        pixels = channels.stack({name: part.pixels() for name, part in parts.items()}, address)
+        return Read(address, channels.identity(part.digest for part in parts.values()), pixels)
     where = _split(address)
     if where.array is not None and not columns.is_columnar(where.path):
         row = npz.read_row(where.path, where.array, where.row, address)
-        return npz.to_rgb(row, address), npz.row_digest(row)
+        return Read(address, npz.row_digest(row), npz.to_rgb(row, address))
     data, identity = _read(where, address)
-    return decode(data, where.path if where.frame is not None else address, where.frame, least), identity
+    return Read(where.path if where.frame is not None else address, identity, data, where.frame)
 
 
-def load_undecoded(address: str) -> tuple[Pixels | Jpeg, str]:
-    """Read and identify one image, as `load`, but leave a JPEG that every decoder reads alike as it is."""
-    where = None if split_channels(address) else _split(address)
-    if where is None or where.frame is not None or (where.array is not None and not columns.is_columnar(where.path)):
-        return load(address)
-    data, identity = _read(where, address)
-    return Jpeg(data, address) if is_plain(data, address) else decode(data, address), identity
+def load(address: str, least: int | None = None) -> tuple[Pixels, str]:
+    """Read, identify and decode one image: `read` and `Read.pixels` at once, and its digest."""
+    found = read(address)
+    return found.pixels(least), found.digest
 
 
 def digest(address: str) -> str:

@@ -88,6 +88,25 @@ def decode(data: bytes, name: str, frame: int | None = None, least: int | None =
             raise _damage(error, name) from error
 
 
+def drafted(data: bytes, least: int | None) -> tuple[int, int] | None:
+    """Return the width and height that `decode` gives a JPEG, before it is turned upright, from its header.
+
+    Args:
+        data, least: as in `decode`.
+
+    Returns:
+        None of another image, or where the header doesn't tell.
+    """
+    with quiet():
+        try:
+            with Image.open(BytesIO(data), formats=_JPEGS[:1]) as image:
+                if least is not None:
+                    image.draft(None, (least, least))
+                return image.size
+        except (*DAMAGE, Image.DecompressionBombError):
+            return None
+
+
 def frame_count(stream: BinaryIO) -> int | None:
     """Return how many frames an image file holds, from its headers; None where Pillow cannot tell."""
     with quiet():

@@ -56,25 +56,6 @@ def test_little_is_decoded_ahead(addresses: list[str], monkeypatch: pytest.Monke
     assert len(submitted) == 50
 
 
-def test_an_image_that_changes_between_two_ways_of_decoding_is_a_failure(
-    addresses: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of one of them the vector would lie under the digest of the other bytes."""
-    ways = [Way(PREPROCESSING), Way(PREPROCESSING, least=8)]
-    before = decode.decode_rows([0, 1], addresses[:2], ways)
-    assert (before.rows, before.failures) == ([0, 1], [])
-    real = decode._loaded
-
-    def replaced(address: str, least: int | None, on_device: bool) -> Any:
-        return real(addresses[2] if (address, least) == (addresses[1], 8) else address, least, on_device)
-
-    monkeypatch.setattr(decode, "_loaded", replaced)
-    after = decode.decode_rows([0, 1], addresses[:2], ways)
-    assert (after.rows, after.digests) == ([0], before.digests[:1])
-    assert [(one.row, one.reason) for one in after.failures] == [(1, "changed")]
-    assert [len(pixels) for pixels in after.pixels] == [1, 1]
-
-
 class Deadly(Preprocessing):
     """Dies as a decoder that crashes does, or one for which the system has no memory."""
 

@@ -1,6 +1,8 @@
 """The scaled decoder: large JPEGs at a fraction of their size, nearly the same vectors, another key."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from embedkit.encoders import Preprocessing
 from embedkit.errors import EmbedkitError
 from embedkit.extraction import extract_named
 from embedkit.extraction.decode import Way, decode_rows
+from embedkit.images import loading
 from tests.encoders.conftest import cosine
 
 
@@ -54,6 +57,36 @@ def test_pixels_that_the_encoder_sees_hardly_differ(large: Path) -> None:
     )
     assert np.abs(full - scaled).mean() < 1
     assert (full != scaled).any()
+
+
+def test_several_encoders_share_one_reading_and_what_is_decoded_at_the_same_fraction(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read twice, a file that is replaced in between would lie under the digest of the other bytes."""
+    address = str(large / "4.jpg")
+    least = [448, 440, 451, None, 448]
+    ways = [Way(prepared(224, 224), one) for one in least] + [Way(prepared(224, 224), on_device=True)]
+    alone = [decode_rows([0], [address], [way]).pixels[0] for way in ways]
+    calls: Counter[str] = Counter()
+
+    def watch(name: str) -> None:
+        real = getattr(loading, name)
+
+        def call(*words: Any) -> Any:
+            calls[name] += 1
+            return real(*words)
+
+        monkeypatch.setattr(loading, name, call)
+
+    watch("read_bytes")
+    watch("decode")
+    together = decode_rows([0], [address], ways)
+    # 448 and 440 come to the same fraction; the last is no plain JPEG, and is decoded as a whole once more.
+    assert calls == {"read_bytes": 1, "decode": 4}
+    assert together.digests == [images.digest(address)]
+    for one, other in zip(alone[:-1], together.pixels[:-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(alone[-1], together.pixels[-1])
 
 
 def test_another_encoder_in_the_run_changes_nothing(large: Path) -> None:

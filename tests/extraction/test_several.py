@@ -17,15 +17,15 @@ from tests.extraction.fake import PREPROCESSING, FakeEncoder, expected, job, run
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each image was read and decoded."""
+    """How often each image was read."""
     counted: Counter[str] = Counter()
-    real = images.load
+    real = images.read
 
-    def load(address: str, least: int | None = None) -> object:
+    def read_once(address: str) -> object:
         counted[address] += 1
-        return real(address, least)
+        return real(address)
 
-    monkeypatch.setattr(images, "load", load)
+    monkeypatch.setattr(images, "read", read_once)
     return counted
 
 
