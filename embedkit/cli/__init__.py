@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from embedkit.cli.stopping import stop_on_signals
+from embedkit.cli.stopping import stop_on_signals, stopped
 from embedkit.errors import EmbedkitError
 
 if TYPE_CHECKING:
@@ -75,5 +75,6 @@ def main() -> None:
 
 
 def _end(text: str, status: int) -> None:
+    stopped()
     print(text, file=sys.stderr)
     sys.exit(status)

@@ -17,6 +17,11 @@ def stop_on_signals() -> None:
     sys.unraisablehook = _unraisable
 
 
+def stopped() -> None:
+    """Let no alarm of a dropped signal end a program that is stopping already."""
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
 def _unraisable(dropped: "sys.UnraisableHookArgs") -> None:
     if issubclass(dropped.exc_type, KeyboardInterrupt):
         # Raised here it would be dropped again, and a lock of whatever was interrupted may be held: the system's clock

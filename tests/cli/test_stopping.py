@@ -49,3 +49,14 @@ def test_other_errors_in_a_callback_are_told_as_ever() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, "it went on to its end\n")
     assert "ValueError: told" in done.stderr
+
+
+def test_a_second_signal_that_python_drops_changes_nothing_of_the_end() -> None:
+    """It comes back by the system's clock, when what would have taken it is gone."""
+    script = SCRIPT.replace("time.sleep(20)", "globals().update(keep=Late()); raise KeyboardInterrupt")
+    script = script.format(name="SIGINT", by_reference=False)
+    script = script.replace(
+        "def run", "class Late:\n    def __del__(self, sleep=time.sleep):\n        sleep(0.2)\n\ndef run"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
