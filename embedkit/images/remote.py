@@ -17,6 +17,7 @@ from io import BytesIO
 from typing import Any
 
 from embedkit.errors import EmbedkitError
+from embedkit.images import policy
 from embedkit.images.errors import MissingFile, TruncatedImage, UnreadableFile, UnsupportedImage, reason_of
 from embedkit.images.policy import check_bytes
 
@@ -75,8 +76,9 @@ def read_remote(url: str, stretch: tuple[int, int] | None = None) -> bytes:
     def ask(system: Any, path: str) -> bytes:
         if url.lower().startswith(("http://", "https://")):
             return _answer(system, path, stretch)
-        part = {"start": start, "end": start + size} if stretch else {}
-        return bytes(_call(system, "cat_file", path, **part))
+        if stretch:
+            return bytes(_call(system, "cat_file", path, start=start, end=start + size))
+        return _whole(system, path, url)
 
     with _named(url):
         data: bytes = _retried(ask, url)
@@ -191,6 +193,28 @@ def _retried(ask: Callable[[Any, str], Any], url: str) -> Any:
                 raise
             time.sleep(pause)
     return ask(system, path)
+
+
+def _whole(system: Any, path: str, url: str) -> bytes:
+    """Return an object, of which no more than one byte too many is read.
+
+    Raises:
+        TooManyPixels: it is larger than `MAX_BYTES`.
+    """
+    from fsspec import asyn
+
+    if not isinstance(system, asyn.AsyncFileSystem):
+        check_bytes(int(_call(system, "info", path).get("size") or 0), url)
+        return bytes(_call(system, "cat_file", path))
+    try:
+        return bytes(_call(system, "cat_file", path, start=0, end=policy.MAX_BYTES + 1))
+    except (FileNotFoundError, PermissionError, ImportError):
+        raise
+    except Exception:
+        # No range lies within an empty object.
+        if _call(system, "info", path).get("size") != 0:
+            raise
+        return b""
 
 
 def _answer(system: Any, url: str, stretch: tuple[int, int] | None) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from embedkit.cache import read
+from embedkit.images import TooManyPixels, policy, remote
 from tests.cli.conftest import Run
 
 gcsfs = pytest.importorskip("gcsfs")
@@ -25,6 +26,7 @@ class _Bucket(BaseHTTPRequestHandler):
 
     held: ClassVar[dict[str, bytes]] = {}
     asked: ClassVar[list[str]] = []
+    ranges: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -46,6 +48,7 @@ class _Bucket(BaseHTTPRequestHandler):
         if "Range" not in self.headers:
             self._answer(200, whole)
             return
+        self.ranges.append(self.headers["Range"])
         first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
         if int(first) >= len(whole):
             self._answer(416, b"")
@@ -63,15 +66,24 @@ class _Bucket(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that goes before it has its answer."""
+
+
 @pytest.fixture
 def clinic(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A bucket with what a test puts there."""
     for name in ("HTTP_PROXY", "http_proxy", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
-    _Bucket.held, _Bucket.asked = {}, []
+    # Google's libraries look for the machines of its cloud otherwise, which takes seconds.
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(place / "none"))
+    _Bucket.held, _Bucket.asked, _Bucket.ranges = {}, [], []
     gcsfs.GCSFileSystem.clear_instance_cache()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Bucket) as http:
-        http.daemon_threads = True
+    with _Server(("127.0.0.1", 0), _Bucket) as http:
         threading.Thread(target=http.serve_forever, daemon=True).start()
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{http.server_port}")
         yield place
@@ -95,14 +107,14 @@ def test_vectors_are_those_of_the_files_and_what_cannot_be_read_is_told(
     assert (done.status, result["embedded"]) == (1, 6)
     told = [(row["path"], row["reason"]) for row in result["failed"]]
     assert told == [("gs://clinic/scans/absent.png", "missing"), ("gs://clinic/scans/empty.png", "empty")]
-    remote = read(Path(result["path"]))
-    assert list(remote.table["path"]) == addresses[:6]
+    found = read(Path(result["path"]))
+    assert list(found.table["path"]) == addresses[:6]
 
     # Under another cache, or the vectors would be found there by the bytes of the images.
     local = ("--data", f"folder:{images}", "--cache", clinic / "of-files")
     [here] = embedkit("extract", "--model", tiny_model, *local, "--workers", 0, "--json").results
     rows = read(Path(here["path"])).table.set_index("path").index.get_indexer([key[len("scans/") :] for key in keys])
-    np.testing.assert_array_equal(remote.X, read(Path(here["path"])).X[rows])
+    np.testing.assert_array_equal(found.X, read(Path(here["path"])).X[rows])
 
     _Bucket.asked.clear()
     [result] = embedkit(*words, "--json").results
@@ -120,3 +132,12 @@ def test_a_part_of_an_object_is_an_image(embedkit: Run, tiny_model: str, images:
     [result] = done.results
     assert (done.status, result["embedded"]) == (1, 1)
     assert [row["reason"] for row in result["failed"]] == ["truncated"]
+
+
+def test_no_more_is_read_of_an_object_than_may_be_decoded(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "MAX_BYTES", 5000)
+    _Bucket.held = {"large.png": bytes(100_000), "at most.png": bytes(5000)}
+    with pytest.raises(TooManyPixels, match=r"gs://clinic/large\.png: it has 5,001 bytes, more than the 5,000"):
+        remote.read_remote("gs://clinic/large.png")
+    assert len(remote.read_remote("gs://clinic/at most.png")) == 5000
+    assert set(_Bucket.ranges) == {"bytes=0-5000"}

@@ -181,9 +181,9 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(images.UnsupportedImage, match="gcsfs"):
-        images.load("gs://bucket/x.png")
+    monkeypatch.setitem(sys.modules, "adlfs", None)
+    with pytest.raises(images.UnsupportedImage, match="adlfs"):
+        images.load("abfs://bucket/x.png")
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(images.UnsupportedImage, match=r"pip install 'embedkit\[remote\]'"):
         images.load("memory://x.png")
