@@ -77,8 +77,8 @@ def test_several_models_read_each_image_once(
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(Path(tiny_model.removeprefix("onnx:")).read_bytes())
     loaded = []
-    real = image_room.load
-    monkeypatch.setattr(image_room, "load", lambda address, least: loaded.append(address) or real(address, least))
+    real = image_room.read
+    monkeypatch.setattr(image_room, "read", lambda address: loaded.append(address) or real(address))
     done = embedkit(verb, "--model", tiny_model, "--model", f"onnx:{copy}", "--data", f"folder:{images}", "--json")
     assert [result.get("embedded", 32) for result in done.results] == [32, 32]
     assert len(loaded) == len(set(loaded)) == 32
