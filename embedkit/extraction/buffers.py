@@ -17,7 +17,8 @@ def send(link: Connection, thing: Any) -> None:
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(thing, 5, buffer_callback=buffers.append)
     raw = [buffer.raw() for buffer in buffers]
-    link.send((head, [part.nbytes for part in raw]))
+    link.send([part.nbytes for part in raw])
+    link.send_bytes(head)
     for part in raw:
         sent = 0
         while sent < part.nbytes:
@@ -30,7 +31,7 @@ def receive(link: Connection) -> Any:
     Raises:
         EOFError: the sender is gone, be it in the middle. OSError: the link is closed.
     """
-    head, sizes = link.recv()
+    sizes, head = link.recv(), link.recv_bytes()
     return pickle.loads(head, buffers=[_filled(link.fileno(), size) for size in sizes])
 
 

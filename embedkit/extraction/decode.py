@@ -109,17 +109,14 @@ def _loaded(address: str, ways: Sequence[Prepares]) -> "tuple[list[images.Jpeg |
     Ways for which a JPEG is decoded at the same fraction of its size share the pixels.
     """
     found = images.read(address)
-    kinds = {(way.least, way.on_device) for way in ways}
-    shown: dict[Any, np.ndarray] = {}
-    each: list[images.Jpeg | np.ndarray] = []
+    several = len({(way.least, way.on_device) for way in ways}) > 1
+    shown: dict[Any, images.Jpeg | np.ndarray] = {}
+    each = []
     for way in ways:
-        if way.on_device:
-            each.append(found.undecoded())
-            continue
-        size = found.size(way.least) if len(kinds) > 1 else None
-        if size not in shown:
-            shown[size] = found.pixels(way.least)
-        each.append(shown[size])
+        at = way.on_device, found.size(way.least) if several else None
+        if at not in shown:
+            shown[at] = found.undecoded() if way.on_device else found.pixels(way.least)
+        each.append(shown[at])
     return each, found.digest
 
 

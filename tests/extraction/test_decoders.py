@@ -80,6 +80,9 @@ def test_several_encoders_share_one_reading_and_what_is_decoded_at_the_same_frac
 
     watch("read_bytes")
     watch("decode")
+    decode_rows([0], [address], [ways[-1]] * 2)
+    assert calls == {"read_bytes": 1, "decode": 1}
+    calls.clear()
     together = decode_rows([0], [address], ways)
     # 448 and 440 come to the same fraction; the last is no plain JPEG, and is decoded as a whole once more.
     assert calls == {"read_bytes": 1, "decode": 4}
